@@ -1,0 +1,157 @@
+// Owns the shapes the engine shows to whoever draws it: plain data that crosses postMessage and JSON unchanged. No logic.
+
+import type { ConversationId, DeviceId, InviteId, MemberId, TenantId } from "../../schemas/ids.ts";
+import type { Policy, Residency, Role } from "../../schemas/policy.ts";
+import type { RefusalCode } from "../../schemas/refusal.ts";
+
+/** How the device stands towards the server. `connecting` also while waiting to retry; `offline` when the platform says so. */
+export type Connection = "connecting" | "online" | "offline";
+
+/** What a person sees first. `fresh`: no account in this profile; `ended`: signed out for good, `code` says why. */
+export type Phase = "loading" | "fresh" | "ready" | "ended";
+
+export interface MemberView {
+  readonly id: MemberId;
+  readonly name: string;
+  readonly role: Role;
+  readonly removed: boolean;
+}
+
+/** `joining`: founded or invited, not yet readable here; `ended`: left or removed; `broken`: the server's log failed a check. */
+export type ConversationState = "joining" | "active" | "ended" | "broken";
+
+export interface ConversationView {
+  readonly id: ConversationId;
+  /** Title chosen by its people, null for none (a one-to-one conversation has none). */
+  readonly title: string | null;
+  readonly kind: "direct" | "group";
+  readonly members: readonly MemberId[];
+  readonly createdBy: MemberId | null;
+  readonly state: ConversationState;
+  readonly unread: number;
+  /** Newest line for the list; null when there is none or it has expired. */
+  readonly last: { readonly from: MemberId | null; readonly text: string; readonly at: number } | null;
+  /** Default life of a message in ms; null = until the tenant's retention. */
+  readonly expiresIn: number | null;
+  readonly activeAt: number;
+}
+
+/** `waiting`: in the outbox; `sent`: stored by the server; `delivered`: every member has it; `failed`: refused for good. */
+export type MessageState = "waiting" | "sent" | "delivered" | "failed" | "received";
+
+export type Notice =
+  | { readonly kind: "created" }
+  | { readonly kind: "added"; readonly members: readonly MemberId[] }
+  | { readonly kind: "removed"; readonly members: readonly MemberId[] }
+  | { readonly kind: "left" }
+  | { readonly kind: "titled"; readonly title: string | null }
+  | { readonly kind: "timer"; readonly expiresIn: number | null }
+  | { readonly kind: "unreadable" };
+
+/** One line of a timeline: a text, or a notice of something that happened. `key` is stable from the moment of sending. */
+export interface MessageView {
+  readonly key: string;
+  readonly seq: number | null;
+  readonly from: MemberId | null;
+  readonly mine: boolean;
+  readonly at: number;
+  readonly body: { readonly kind: "text"; readonly text: string } | Notice;
+  readonly state: MessageState;
+  readonly refusal: RefusalCode | null;
+  /** Local-clock time of destruction in ms, null for none. */
+  readonly expiresAt: number | null;
+}
+
+export interface DeviceView {
+  readonly id: DeviceId;
+  readonly name: string;
+  readonly createdAt: number;
+  readonly lastUsedAt: number;
+  readonly revoked: boolean;
+  readonly own: boolean;
+}
+
+export interface InviteView {
+  readonly id: InviteId;
+  readonly role: "admin" | "member";
+  readonly usesLeft: number;
+  readonly expiresAt: number;
+  readonly revoked: boolean;
+}
+
+export interface Account {
+  readonly tenant: { readonly id: TenantId; readonly name: string; readonly residency: Residency };
+  readonly member: { readonly id: MemberId; readonly name: string; readonly role: Role };
+  readonly device: DeviceId;
+}
+
+/** Everything but timelines. Conversations newest activity first; members by name. */
+export interface Snapshot {
+  readonly phase: Phase;
+  readonly code: RefusalCode | null;
+  readonly connection: Connection;
+  readonly account: Account | null;
+  readonly policy: Policy | null;
+  /** `simulated` when this server only imitates residency (a local start); null until asked. */
+  readonly residency: "platform" | "simulated" | null;
+  readonly conversations: readonly ConversationView[];
+  readonly members: readonly MemberView[];
+}
+
+/** How a conversation is encrypted right now, for the panel that explains it. */
+export interface EncryptionView {
+  readonly suite: string;
+  readonly epoch: number;
+  readonly devices: readonly { readonly member: MemberId; readonly device: DeviceId; readonly certified: boolean }[];
+  /** Short code both ends can compare: the epoch authenticator (RFC 9420 §8.7), as groups of digits. */
+  readonly code: string;
+}
+
+/** What the holder of an invite link sees before joining. */
+export interface InvitePreview {
+  readonly organisation: string;
+  readonly inviter: string;
+  readonly role: Role;
+  readonly residency: Residency;
+}
+
+/** `snapshot`: read {@link Engine.snapshot} again; `timeline`: this conversation's lines changed; `message`: one new text from another came in. */
+export type EngineEvent =
+  | { readonly type: "snapshot" }
+  | { readonly type: "timeline"; readonly conversation: ConversationId }
+  | { readonly type: "message"; readonly conversation: ConversationId; readonly message: MessageView };
+
+/** What drawing code may ask of the engine; the browser's worker proxy, the CLI and tests all speak this. Every method may throw a refusal. */
+export interface Engine {
+  snapshot(): Snapshot;
+  on(listener: (event: EngineEvent) => void): () => void;
+  signUp(input: { organisation: string; name: string; deviceName: string; residency?: Residency }): Promise<void>;
+  previewInvite(link: string): Promise<InvitePreview>;
+  join(input: { link: string; name: string; deviceName: string }): Promise<void>;
+  /** Makes an invite and returns its link; the secret is in the link's fragment only. `expiresIn` in ms. */
+  invite(input: { role: "admin" | "member"; uses: number; expiresIn: number }): Promise<string>;
+  invites(): Promise<readonly InviteView[]>;
+  revokeInvite(invite: InviteId): Promise<void>;
+  /** Founds a conversation; two people without a title make a direct one, and the same two get the same one again. */
+  create(input: { title: string | null; members: readonly MemberId[] }): Promise<ConversationId>;
+  add(conversation: ConversationId, members: readonly MemberId[]): Promise<void>;
+  remove(conversation: ConversationId, member: MemberId): Promise<void>;
+  leave(conversation: ConversationId): Promise<void>;
+  /** Resolves with the message's key once the intent is durable here; the timeline tells the rest. `expiresIn` undefined = the conversation's default. */
+  send(conversation: ConversationId, text: string, expiresIn?: number | null): Promise<string>;
+  /** Retries a failed message, or drops it. */
+  retry(conversation: ConversationId, key: string): Promise<void>;
+  discard(conversation: ConversationId, key: string): Promise<void>;
+  rename(conversation: ConversationId, title: string): Promise<void>;
+  expire(conversation: ConversationId, expiresIn: number | null): Promise<void>;
+  /** Lines oldest first, at most `limit`, ending before the line `before` (a key) or at the newest. */
+  timeline(conversation: ConversationId, page?: { before?: string; limit?: number }): Promise<readonly MessageView[]>;
+  /** Marks all up to the newest line as read and keeps this conversation's socket open. */
+  read(conversation: ConversationId): Promise<void>;
+  encryption(conversation: ConversationId): Promise<EncryptionView>;
+  devices(): Promise<readonly DeviceView[]>;
+  revokeDevice(device: DeviceId): Promise<void>;
+  /** Resolves when the outbox is empty and every known conversation is caught up, or rejects after `timeout` ms. */
+  settled(timeout: number): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,134 @@
+// Owns the bodies of every HTTP request and answer (JSON; byte strings as base64url). PROTOCOL.md lists the routes.
+
+import * as v from "valibot";
+import { fromBase64url } from "./bytes.ts";
+import { ConversationId, DeviceId, InviteId, MemberId, TenantId } from "./ids.ts";
+import { LIMITS, Policy, Residency, Role } from "./policy.ts";
+
+/** base64url text of exactly `length` bytes, or of 1 to `limit` bytes. */
+const base64url = (test: (length: number) => boolean) =>
+  v.pipe(
+    v.string(),
+    v.maxLength(LIMITS.bodyBytes),
+    v.check((text) => test(fromBase64url(text)?.length ?? -1)),
+  );
+const Key = base64url((length) => length === 32);
+const Signature = base64url((length) => length === 64);
+const Blob = base64url((length) => length > 0 && length <= 4096);
+const Secret = base64url((length) => length === 32);
+
+/** A name people see: 1 to 80 characters, no control characters, no surrounding space. */
+export const Name = v.pipe(
+  v.string(),
+  v.transform((name) => name.normalize("NFC").trim()),
+  v.minLength(1),
+  v.maxLength(LIMITS.nameCharacters),
+  v.regex(/^[^\p{Cc}\p{Cs}]+$/u),
+);
+const Time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+
+/** A device as it introduces itself: Ed25519 key for MLS and sign-in, certified by its member's identity key. */
+const NewDevice = v.strictObject({ id: DeviceId, name: Name, signatureKey: Key, certificate: Signature });
+const NewMember = v.strictObject({ id: MemberId, name: Name, identityKey: Key, device: NewDevice });
+
+export const SignupBody = v.strictObject({
+  tenant: v.strictObject({ id: TenantId, name: Name, residency: v.optional(Residency, "eu") }),
+  member: NewMember,
+});
+/** A signed-in device's token; times in ms. */
+export const TokenAnswer = v.strictObject({ token: v.string(), expiresAt: Time, now: Time });
+
+export const InviteBody = v.strictObject({
+  id: InviteId,
+  secretHash: Key,
+  role: v.picklist(["admin", "member"]),
+  uses: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)),
+  expiresIn: v.pipe(v.number(), v.integer(), v.minValue(60_000), v.maxValue(90 * 86_400_000)),
+});
+export const InviteSummary = v.strictObject({
+  id: InviteId,
+  role: v.picklist(["admin", "member"]),
+  usesLeft: Time,
+  createdAt: Time,
+  expiresAt: Time,
+  revokedAt: v.nullable(Time),
+  createdBy: MemberId,
+});
+export const InvitesAnswer = v.strictObject({ invites: v.array(InviteSummary) });
+/** What the holder of an invite may know before joining. */
+export const InviteLookBody = v.strictObject({ invite: InviteId, secret: Secret });
+export const InviteLookAnswer = v.strictObject({
+  tenant: v.strictObject({ id: TenantId, name: Name }),
+  inviter: Name,
+  role: Role,
+  residency: Residency,
+});
+export const JoinBody = v.strictObject({ invite: InviteId, secret: Secret, member: NewMember });
+
+export const ChallengeBody = v.strictObject({ tenant: TenantId, device: DeviceId });
+export const ChallengeAnswer = v.strictObject({ challenge: v.string(), expiresAt: Time });
+export const SignInBody = v.strictObject({ challenge: v.pipe(v.string(), v.maxLength(2048)), signature: Signature });
+
+export const DeviceSummary = v.strictObject({
+  id: DeviceId,
+  name: Name,
+  signatureKey: Key,
+  certificate: Signature,
+  createdAt: Time,
+  lastUsedAt: Time,
+  revokedAt: v.nullable(Time),
+});
+export const DevicesAnswer = v.strictObject({ devices: v.array(DeviceSummary) });
+export const MemberSummary = v.strictObject({
+  id: MemberId,
+  name: Name,
+  role: Role,
+  identityKey: Key,
+  createdAt: Time,
+  removedAt: v.nullable(Time),
+});
+export type MemberSummary = v.InferOutput<typeof MemberSummary>;
+export const MembersAnswer = v.strictObject({ members: v.array(MemberSummary) });
+export const MemberPatch = v.strictObject({ role: v.picklist(["admin", "member"]) });
+
+export const TenantAnswer = v.strictObject({ id: TenantId, name: Name, residency: Residency, policy: Policy });
+export const TenantPatch = v.strictObject({ policy: Policy });
+
+/** Stock for the own device's mailbox. `bytes` is an MLSMessage-framed KeyPackage. */
+export const KeyPackagesBody = v.strictObject({
+  packages: v.pipe(
+    v.array(v.strictObject({ bytes: Blob, expiresAt: Time, lastResort: v.boolean() })),
+    v.minLength(1),
+    v.maxLength(LIMITS.keyPackagesPerDevice),
+  ),
+});
+/** One key package per active device of a member, handed out once. A device without stock is left out. */
+export const ClaimAnswer = v.strictObject({ packages: v.array(v.strictObject({ device: DeviceId, bytes: Blob })) });
+
+export const ConversationBody = v.strictObject({
+  id: ConversationId,
+  members: v.pipe(v.array(MemberId), v.maxLength(LIMITS.participants - 1)),
+});
+export const ConversationSummary = v.strictObject({
+  id: ConversationId,
+  members: v.array(MemberId),
+  createdBy: MemberId,
+  createdAt: Time,
+});
+export const ConversationsAnswer = v.strictObject({ conversations: v.array(ConversationSummary) });
+export const ParticipantBody = v.strictObject({ member: MemberId });
+
+/** What anybody may ask: how this server keeps data, and what it speaks. */
+export const AboutAnswer = v.strictObject({
+  product: v.literal("kuvert"),
+  release: v.string(),
+  protocols: v.array(v.number()),
+  residency: v.picklist(["platform", "simulated"]),
+});
+
+/** Body of every refused request. */
+export const RefusalAnswer = v.strictObject({
+  code: v.string(),
+  remedy: v.string(),
+  detail: v.record(v.string(), v.unknown()),
+});

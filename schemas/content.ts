@@ -1,0 +1,43 @@
+// Owns what is inside an encrypted message. Only clients ever see these; the server has the schema and never the bytes.
+
+import * as v from "valibot";
+import { decodeCbor, encodeCbor } from "./cbor.ts";
+import { bytesOf } from "./credential.ts";
+import { LIMITS } from "./policy.ts";
+
+const Time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const ExpiresIn = v.pipe(v.number(), v.safeInteger(), v.minValue(LIMITS.minExpiry), v.maxValue(LIMITS.maxExpiry));
+
+/** The head of the log the sender had seen: lets receivers notice a fork or a rollback. */
+const SeenHead = v.strictObject({ seq: Time, hash: bytesOf(32) });
+
+const shared = { sentAt: Time, seen: SeenHead };
+
+/** Something a person wrote. `expiresIn` (ms from acceptance) repeats what the server was asked, so that clients enforce it on their own. */
+const TextContent = v.strictObject({
+  type: v.literal("text"),
+  text: v.pipe(v.string(), v.minLength(1), v.maxLength(LIMITS.textCharacters)),
+  expiresIn: v.nullable(ExpiresIn),
+  ...shared,
+});
+/** What the conversation is called and how long its messages live unless told otherwise; sent on every change and to every newcomer. */
+const SettingsContent = v.strictObject({
+  type: v.literal("settings"),
+  title: v.nullable(v.pipe(v.string(), v.minLength(1), v.maxLength(LIMITS.nameCharacters))),
+  expiresIn: v.nullable(ExpiresIn),
+  ...shared,
+});
+
+export const Content = v.variant("type", [TextContent, SettingsContent]);
+export type Content = v.InferOutput<typeof Content>;
+
+/** The bytes of a content, before padding and encryption. */
+export function encodeContent(content: Content): Uint8Array<ArrayBuffer> {
+  return encodeCbor(content);
+}
+
+/** Reads a decrypted content; `undefined` for anything this build does not know. */
+export function decodeContent(bytes: Uint8Array): Content | undefined {
+  const parsed = v.safeParse(Content, decodeCbor(bytes));
+  return parsed.success ? parsed.output : undefined;
+}
