@@ -112,7 +112,8 @@ export function readHeader(bytes: Uint8Array): Header | undefined {
     const wireFormat = reader.uint(2);
     const groupId = reader.vector();
     const epoch = reader.uint64();
-    if (wireFormat === PRIVATE_MESSAGE && reader.uint(1) === APPLICATION) return { kind: "application", groupId, epoch };
+    if (wireFormat === PRIVATE_MESSAGE && reader.uint(1) === APPLICATION)
+      return { kind: "application", groupId, epoch };
     if (wireFormat !== PUBLIC_MESSAGE) throw new Malformed();
     readSender(reader);
     reader.vector();

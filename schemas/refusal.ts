@@ -51,7 +51,9 @@ export class Refusal extends Error {
 
 /** Whether an unknown thrown thing is a refusal, also one that crossed an RPC boundary. */
 export function isRefusal(error: unknown): error is { code: RefusalCode; detail: RefusalDetail } {
-  return error instanceof Error && "code" in error && typeof error.code === "string" && Object.hasOwn(REFUSALS, error.code);
+  return (
+    error instanceof Error && "code" in error && typeof error.code === "string" && Object.hasOwn(REFUSALS, error.code)
+  );
 }
 
 /** The close code of a socket that ends by a refusal; the refusal code is the close reason. */
