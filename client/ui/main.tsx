@@ -1,0 +1,5 @@
+// Placeholder that lets the toolchain run. The views take this file over.
+
+import { render } from "solid-js/web";
+
+render(() => <p>Kuvert</p>, document.body);

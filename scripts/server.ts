@@ -1,0 +1,180 @@
+// Runs the built Worker in the real runtime on this machine, with its state on disk. It reads wrangler.toml, so that bindings
+// are described once, and changes only what a runtime without jurisdictions and without secrets needs.
+
+import { type ChildProcess, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import { unstable_getMiniflareWorkerOptions, unstable_readConfig, unstable_splitSqlQuery } from "wrangler";
+
+const root = join(import.meta.dirname, "..");
+const config = join(root, "wrangler.toml");
+
+export interface ServeOptions {
+  /** 0 lets the system choose. */
+  readonly port: number;
+  /** The folder of everything that must survive a restart. */
+  readonly state: string;
+  readonly residency?: "simulated" | "platform";
+  /** Replaces every rate limit of wrangler.toml, for tests and benchmarks. */
+  readonly requestsPerMinute?: number;
+  readonly quiet?: boolean;
+  /** Told when the runtime died and was started again on the same port. */
+  readonly onRestart?: (workerdPid: number) => void;
+}
+
+export interface Server {
+  readonly url: string;
+  /** The runtime's process now; it changes when the runtime crashes, because it is started again on the same port. */
+  readonly workerdPid: number;
+  /** Ends the runtime and resolves when it is gone. */
+  stop(): Promise<void>;
+  /** Ends the runtime with SIGKILL at once, without starting it again. */
+  kill(): Promise<void>;
+}
+
+interface Lock {
+  /** Notes the runtime's process, so that whoever takes over an abandoned folder can end it first. */
+  readonly note: (workerdPid: number) => void;
+  readonly release: () => void;
+}
+
+function commandOf(pid: number): string {
+  return spawnSync("ps", ["-o", "comm=", "-p", String(pid)], { encoding: "utf8" }).stdout?.trim() ?? "";
+}
+
+/** One writer per state folder: two runtimes on the same SQLite files would damage them. */
+function lock(state: string): Lock {
+  const path = join(state, "lock");
+  if (existsSync(path)) {
+    const [pid = 0, workerdPid = 0] = readFileSync(path, "utf8").split(" ").map(Number);
+    if (pid !== process.pid && commandOf(pid).includes("node")) {
+      throw new Error(`${state} is in use by process ${pid}. If that is not Kuvert, remove ${path}.`);
+    }
+    // A server that was killed leaves its runtime behind.
+    if (pid !== process.pid && commandOf(workerdPid).includes("workerd")) process.kill(workerdPid, "SIGKILL");
+  }
+  writeFileSync(path, `${process.pid} 0`);
+  const remove = (): void => rmSync(path, { force: true });
+  process.once("exit", remove);
+  return {
+    note: (workerdPid) => writeFileSync(path, `${process.pid} ${workerdPid}`),
+    release: () => {
+      process.off("exit", remove);
+      remove();
+    },
+  };
+}
+
+function tokenSecret(state: string): string {
+  const path = join(state, "token-secret");
+  try {
+    writeFileSync(path, randomBytes(32).toString("base64url"), { flag: "wx", mode: 0o600 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+  return readFileSync(path, "utf8");
+}
+
+/** Applies what is missing, in order, each migration in one transaction; the bookkeeping table is wrangler's own. */
+async function migrate(miniflare: Miniflare): Promise<void> {
+  const [binding] = unstable_readConfig({ config }).d1_databases;
+  if (binding?.migrations_dir === undefined) throw new Error("wrangler.toml names no migrations_dir");
+  const folder = join(root, binding.migrations_dir);
+  const database = await miniflare.getD1Database(binding.binding);
+  await database.exec(
+    "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
+  );
+  const { results } = await database.prepare("SELECT name FROM d1_migrations").all<{ name: string }>();
+  const applied = new Set(results.map(({ name }) => name));
+  const names = readdirSync(folder).filter((name) => name.endsWith(".sql") && !applied.has(name));
+  for (const name of names.sort()) {
+    const statements = unstable_splitSqlQuery(readFileSync(join(folder, name), "utf8"));
+    const record = database.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name);
+    await database.batch([...statements.map((statement) => database.prepare(statement)), record]);
+  }
+}
+
+/** Remembers the runtime's process, which Miniflare does not tell. */
+function watchRuntime() {
+  let runtime: ChildProcess | undefined;
+  const listener = (message: unknown): void => {
+    const { process: child } = message as { process: ChildProcess };
+    // The file name is known only after the spawn that this event announces.
+    setImmediate(() => {
+      if (child.spawnfile !== undefined && basename(child.spawnfile) === "workerd") runtime = child;
+    });
+  };
+  subscribe("child_process", listener);
+  return {
+    get pid() {
+      if (runtime?.pid === undefined) throw new Error("The runtime is not running");
+      return runtime.pid;
+    },
+    kill: () => runtime?.kill("SIGKILL"),
+    forget: () => unsubscribe("child_process", listener),
+  };
+}
+
+/** Serves dist/ (see build.ts) until stopped. Rejects when the port or the state folder is taken. */
+export async function serve(options: ServeOptions): Promise<Server> {
+  const { port, state, residency = "simulated", requestsPerMinute, quiet = false } = options;
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  const held = lock(state);
+  const { workerOptions } = unstable_getMiniflareWorkerOptions(config);
+  if (requestsPerMinute !== undefined) {
+    for (const { simple } of Object.values(workerOptions.ratelimits ?? {})) simple.limit = requestsPerMinute;
+  }
+  const runtime = watchRuntime();
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      ...workerOptions,
+      modules: [{ type: "ESModule", path: join(root, "dist/worker/index.js") }],
+      modulesRoot: join(root, "dist/worker"),
+      bindings: { ...workerOptions.bindings, RESIDENCY: residency, TOKEN_SECRET: tokenSecret(state) },
+      host: port === 0 ? "127.0.0.1" : "localhost",
+      port,
+      cf: false,
+      telemetry: { enabled: false },
+      logRequests: false,
+      log: new Log(quiet ? LogLevel.NONE : LogLevel.WARN),
+      handleStructuredLogs: ({ level, message }) => {
+        if (!quiet || level === "error") process.stderr.write(`${message}\n`);
+      },
+      unsafeHandleRuntimeRestart: () => {
+        held.note(runtime.pid);
+        options.onRestart?.(runtime.pid);
+      },
+      resourcePersistencePath: join(state, "data"),
+    }),
+  );
+  const end = async (): Promise<void> => {
+    try {
+      await miniflare.dispose();
+    } finally {
+      runtime.forget();
+      held.release();
+    }
+  };
+  try {
+    const ready = await miniflare.ready;
+    held.note(runtime.pid);
+    await migrate(miniflare);
+    return {
+      url: port === 0 ? ready.origin : `http://localhost:${ready.port}`,
+      get workerdPid() {
+        return runtime.pid;
+      },
+      stop: end,
+      kill: () => {
+        runtime.kill();
+        return end();
+      },
+    };
+  } catch (error) {
+    await end().catch(() => undefined);
+    throw error;
+  }
+}
