@@ -124,6 +124,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
   mkdirSync(state, { recursive: true, mode: 0o700 });
   const held = lock(state);
   const { workerOptions } = unstable_getMiniflareWorkerOptions(config);
+  const { bindings = {} } = workerOptions as { bindings?: Record<string, string> };
   if (requestsPerMinute !== undefined) {
     for (const { simple } of Object.values(workerOptions.ratelimits ?? {})) simple.limit = requestsPerMinute;
   }
@@ -133,7 +134,7 @@ export async function serve(options: ServeOptions): Promise<Server> {
       ...workerOptions,
       modules: [{ type: "ESModule", path: join(root, "dist/worker/index.js") }],
       modulesRoot: join(root, "dist/worker"),
-      bindings: { ...workerOptions.bindings, RESIDENCY: residency, TOKEN_SECRET: tokenSecret(state) },
+      bindings: { ...bindings, RESIDENCY: residency, TOKEN_SECRET: tokenSecret(state) },
       host: port === 0 ? "127.0.0.1" : "localhost",
       port,
       cf: false,

@@ -42,7 +42,8 @@ async function main(): Promise<void> {
     process.exit(0);
   };
   // Miniflare's own handlers would exit before the runtime has gone.
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.removeAllListeners(signal).once(signal, () => void stop());
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+    process.removeAllListeners(signal).once(signal, () => void stop());
   announce(server);
 }
 
