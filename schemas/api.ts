@@ -27,8 +27,18 @@ export const Name = v.pipe(
 );
 const Time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
-/** A device as it introduces itself: Ed25519 key for MLS and sign-in, certified by its member's identity key. */
-const NewDevice = v.strictObject({ id: DeviceId, name: Name, signatureKey: Key, certificate: Signature });
+/**
+ * A device as it introduces itself: Ed25519 key for MLS and sign-in, certified by its member's identity key. `proof` is the
+ * device key's own signature over introductionPayload: the only part nobody else ever sees, so that a repeated
+ * sign-up or join gives a token to this device alone.
+ */
+const NewDevice = v.strictObject({
+  id: DeviceId,
+  name: Name,
+  signatureKey: Key,
+  certificate: Signature,
+  proof: Signature,
+});
 const NewMember = v.strictObject({ id: MemberId, name: Name, identityKey: Key, device: NewDevice });
 
 export const SignupBody = v.strictObject({

@@ -20,6 +20,7 @@ export const Credential = v.strictObject({
 export type Credential = v.InferOutput<typeof Credential>;
 
 const DOMAIN = utf8("kuvert device certificate 1\0");
+const INTRODUCTION = utf8("kuvert introduction 1\0");
 const SIGN_IN = utf8("kuvert sign-in 1\0");
 
 /** The bytes of a credential, as carried in the identity field of an MLS basic credential. */
@@ -42,6 +43,17 @@ export function certificatePayload(device: {
 }): Uint8Array<ArrayBuffer> {
   const { tenant, member, device: id, signatureKey } = device;
   return concat(DOMAIN, encodeCbor([tenant, member, id, signatureKey]));
+}
+
+/** What a device's own key signs once, at sign-up or joining, to prove that it is this device's: ids and keys under a domain of its own. */
+export function introductionPayload(device: {
+  tenant: TenantId;
+  member: MemberId;
+  device: DeviceId;
+  identityKey: Uint8Array;
+}): Uint8Array<ArrayBuffer> {
+  const { tenant, member, device: id, identityKey } = device;
+  return concat(INTRODUCTION, encodeCbor([tenant, member, id, identityKey]));
 }
 
 /** What a device key signs to sign in. The domain prefix keeps it apart from all that MLS signs with the same key (RFC 9420 §5.1.2). */

@@ -1,0 +1,19 @@
+// Owns what the Worker and its objects run with: the bindings of wrangler.toml, by name.
+
+import type { ConversationObject } from "./conversation/object.ts";
+import type { MailboxObject } from "./mailbox/object.ts";
+
+export interface Env {
+  readonly ASSETS: Fetcher;
+  readonly CONVERSATIONS: DurableObjectNamespace<ConversationObject>;
+  readonly MAILBOXES: DurableObjectNamespace<MailboxObject>;
+  readonly DIRECTORY: D1Database;
+  readonly SIGNUP_LIMIT?: RateLimit;
+  readonly INVITE_LIMIT?: RateLimit;
+  readonly SIGN_IN_LIMIT?: RateLimit;
+  readonly API_LIMIT?: RateLimit;
+  /** `platform` (also when unset or unknown) or `simulated`. */
+  readonly RESIDENCY?: string;
+  /** Secrets that sign tokens, newest first, separated by spaces, each of 32 characters or more: the first signs, every one verifies. */
+  readonly TOKEN_SECRET: string;
+}
