@@ -1,6 +1,8 @@
 // Owns the contract of the client's own database: eight ordered tables of opaque values with one atomic, durable write.
 // Knows no database (one implementation per platform) and nothing of what the values mean.
 
+import { Refusal } from "../../schemas/refusal.ts";
+
 /** Every table of a store. */
 export const TABLES = [
   "meta",
@@ -38,7 +40,7 @@ export interface Entry {
 
 /**
  * A profile's database. Keys are 1 to 512 printable ASCII characters ({@link checkKey}), ordered by code unit; write numbers zero-padded.
- * Every method refuses with `unavailable` {where: "store"} once the store is closed or its database failed.
+ * Every method refuses with `unavailable` once the store is closed or its database failed.
  */
 export interface Store {
   get(table: Table, key: string): Promise<Uint8Array<ArrayBuffer> | undefined>;
@@ -46,9 +48,9 @@ export interface Store {
   scan(table: Table, range?: Range): Promise<Entry[]>;
   /**
    * Applies all or nothing, in the given order, and resolves when it would survive a crash of process and machine.
-   * Writes are applied in the order of the calls. Values are copied before the call returns.
-   * @throws {Refusal} quota {where: "store"} — no room; nothing was written
-   * @throws {Refusal} conflict {where: "store"} — somebody else has opened this profile since; nothing was written
+   * Calls are applied in the order they were made. Values are copied before the call returns.
+   * @throws {Refusal} quota — no room; nothing was written
+   * @throws {Refusal} conflict — somebody else has opened this profile since; nothing was written
    */
   write(writes: readonly Write[]): Promise<void>;
   /** Waits for writes under way, then lets go of the database. */
@@ -57,28 +59,29 @@ export interface Store {
   destroy(): Promise<void>;
 }
 
-// Nothing above "~", so that prefix + AFTER_ANY is a tight upper bound, and UTF-8 order is code unit order
+// Nothing above "~" and nothing below "!": so a prefix has a tight upper bound, a key a tight successor, and UTF-8 order is code unit order
 const KEY = /^[\x21-\x7e]{1,512}$/;
 const AFTER_ANY = "\x7f";
+const BEFORE_ANY = "\x20";
 
-/** Passes a well-formed key through. @throws TypeError for any other: that is a bug of the caller. */
+/** Passes a well-formed key through; throws a TypeError for any other, because that is a bug of the caller. */
 export function checkKey(key: string): string {
   if (!KEY.test(key)) throw new TypeError("not a store key");
   return key;
 }
 
-/** The bounds of a range: `from` and `to` (both exclusive when they say so), undefined for open, null when nothing can be in it. */
-export function boundsOf(range: Range): Bounds | null {
-  const { prefix = "", after = "", before } = range;
-  const lower = after >= prefix ? { key: after, open: true } : { key: prefix, open: false };
+/** What keys a range spans: from `from` on, up to but without `to`; null when nothing can be in it. */
+export function boundsOf({ prefix = "", after, before, limit }: Range): { from: string; to: string } | null {
+  const from = after !== undefined && after >= prefix ? after + BEFORE_ANY : prefix;
   const ceiling = prefix + AFTER_ANY;
-  const upper = before !== undefined && before < ceiling ? before : ceiling;
-  return lower.key < upper ? { lower: lower.key, lowerOpen: lower.open, upper } : null;
+  const to = before !== undefined && before < ceiling ? before : ceiling;
+  return from < to && limit !== 0 ? { from, to } : null;
 }
 
-interface Bounds {
-  readonly lower: string;
-  readonly lowerOpen: boolean;
-  /** Always exclusive. */
-  readonly upper: string;
+/** How a store says no: every refusal of a store carries `where: "store"`, and a `reason` where there is more to say. */
+export function storeRefusal(
+  code: "quota" | "conflict" | "unavailable" | "version_unsupported",
+  reason: string,
+): Refusal {
+  return new Refusal(code, { where: "store", reason });
 }
