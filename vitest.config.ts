@@ -43,7 +43,7 @@ const workers: TestProjectConfiguration = {
 
 const serial = {
   environment: "node",
-  globalSetup: ["scripts/build.ts"],
+  globalSetup: "scripts/build.ts",
   fileParallelism: false,
   testTimeout: 60_000,
   hookTimeout: 60_000,

@@ -12,7 +12,7 @@ for (const name of readdirSync(join(root, "patches"))) {
   const args = ["apply", "--reverse", "--check", join("patches", name)];
   const { status, stderr } = spawnSync("git", args, { cwd: root, encoding: "utf8" });
   if (status !== 0) {
-    console.error(`${name} is not applied. Remove node_modules and run npm ci.\n${stderr}`);
+    console.error(`${name} is not applied. Remove node_modules and run npm install.\n${stderr}`);
     process.exit(1);
   }
 }

@@ -19,11 +19,22 @@ function wanted() {
   return hash.digest("hex");
 }
 
-/** Installs when the lockfile or a patch differs from what was installed last; `postinstall` leaves the stamp. */
+/**
+ * Installs when the lockfile or a patch differs from what was installed last; `postinstall` leaves the stamp.
+ *
+ * `npm install --no-save` takes versions and digests from the lockfile and leaves it alone, as `npm ci` does. But `npm ci` refuses
+ * a lockfile without the builds for other systems (optional packages), and a registry that serves one system leaves them out.
+ */
 function installPackages() {
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted()) return;
-  console.log("Installing packages (npm ci) …");
-  execFileSync("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: root, stdio: "inherit" });
+  console.log("Installing packages …");
+  const args = ["install", "--no-save", "--no-audit", "--no-fund", "--loglevel=error"];
+  try {
+    execFileSync("npm", args, { cwd: root, stdio: "inherit" });
+  } catch {
+    console.error("The packages could not be installed; npm says why above.");
+    process.exit(1);
+  }
 }
 
 function installChromium() {
