@@ -3,7 +3,6 @@
 
 import { existsSync, mkdirSync } from "node:fs";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
-import solid from "vite-plugin-solid";
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
 
 const migrations = "workers/directory/migrations";
@@ -11,7 +10,6 @@ const migrations = "workers/directory/migrations";
 mkdirSync("dist/ui", { recursive: true });
 
 const unit: TestProjectConfiguration = {
-  plugins: [solid()],
   test: {
     name: "unit",
     include: ["test/schemas/**/*.test.ts", "test/client/**/*.test.ts", "test/scripts/**/*.test.ts"],
