@@ -1,0 +1,61 @@
+// Owns the shape of a command and what it is given to work with. Knows no particular command.
+
+import type { Engine } from "../engine/view.ts";
+import type { Paint } from "./terminal.ts";
+
+/** Options a command can have beside the global ones; each has the same meaning wherever it appears. */
+export const OPTIONS = {
+  organisation: "NAME",
+  name: "NAME",
+  device: "NAME",
+  residency: "eu|global",
+  role: "member|admin",
+  uses: "N",
+  valid: "DURATION",
+  title: "TITLE",
+  expires: "DURATION",
+  limit: "N",
+} as const;
+export type OptionName = keyof typeof OPTIONS;
+
+/** What one line of output says: an object for `--json`, and lines for a person. */
+export interface Printer {
+  /** One JSON object a line. Ignored unless `--json`. */
+  json(value: object): void;
+  /** Lines for a person. Ignored with `--json`. */
+  lines(...lines: readonly string[]): void;
+  readonly paint: Paint;
+}
+
+/** What a running command works with. */
+export interface Context {
+  readonly engine: Engine;
+  readonly print: Printer;
+  /** Positional arguments after the command's name; their number has been checked. */
+  readonly args: readonly string[];
+  readonly options: Readonly<Partial<Record<OptionName, string>>>;
+  /** How long to wait for the server, in ms. */
+  readonly timeout: number;
+  /** Address the engine talks to, for messages. */
+  readonly server: string;
+  /** Fires when the person interrupts. */
+  readonly interrupted: AbortSignal;
+  readonly now: () => number;
+  /** All of standard input as text. */
+  readInput(): Promise<string>;
+}
+
+export interface Command {
+  /** Arguments and options as the help shows them. */
+  readonly usage: string;
+  readonly summary: string;
+  /** More lines of help. */
+  readonly details: readonly string[];
+  /** Least and greatest number of positional arguments. */
+  readonly arity: readonly [number, number];
+  readonly options: readonly OptionName[];
+  readonly required?: readonly OptionName[];
+  /** Which profile it needs: one with an account, or an empty one. */
+  readonly profile: "account" | "fresh";
+  run(context: Context): Promise<void>;
+}

@@ -1,0 +1,162 @@
+// Owns the commands about conversations: listing and making them, who is in them, and how long their messages live.
+
+import { LIMITS } from "../../schemas/policy.ts";
+import type { ConversationView } from "../engine/view.ts";
+import { chooseConversation, chooseMember, memberName, nameOf, shortId } from "./choose.ts";
+import type { Command, Context } from "./command.ts";
+import { formatDuration, parseDuration } from "./duration.ts";
+import { Failure } from "./failure.ts";
+import { formatTime, printable, table } from "./terminal.ts";
+import { settled, until } from "./wait.ts";
+
+export const conversations: Command = {
+  usage: "",
+  summary: "List your conversations, newest activity first",
+  details: [],
+  arity: [0, 0],
+  options: [],
+  profile: "account",
+  async run(context) {
+    await settled(context);
+    const { engine, print } = context;
+    const snapshot = engine.snapshot();
+    for (const view of snapshot.conversations) print.json({ type: "conversation", ...view });
+    print.lines(
+      ...table(
+        ["CONVERSATION", "PEOPLE", "UNREAD", "TIMER", "ACTIVE", "STATE", "ID"],
+        snapshot.conversations.map((view) => [
+          nameOf(snapshot, view),
+          String(view.members.length),
+          view.unread > 0 ? String(view.unread) : "",
+          view.expiresIn === null ? "" : formatDuration(view.expiresIn),
+          formatTime(view.activeAt),
+          view.state,
+          shortId(view.id),
+        ]),
+      ),
+    );
+  },
+};
+
+/** Caught up with the server, and the conversation that the first argument means. */
+async function enter(context: Context): Promise<ConversationView> {
+  await settled(context);
+  return chooseConversation(context.engine.snapshot(), context.args[0] ?? "");
+}
+
+function report({ engine, print }: Context, id: string, sentence: (name: string) => string): void {
+  const snapshot = engine.snapshot();
+  const view = snapshot.conversations.find((conversation) => conversation.id === id);
+  if (view === undefined) return;
+  print.json({ type: "conversation", ...view });
+  print.lines(sentence(`"${printable(nameOf(snapshot, view))}"`));
+}
+
+export const create: Command = {
+  usage: "[--title TITLE] MEMBER…",
+  summary: "Start a conversation with one or more people",
+  details: ["Two people without a title share one direct conversation; asking again gives the same one."],
+  arity: [1, LIMITS.participants - 1],
+  options: ["title"],
+  profile: "account",
+  async run(context) {
+    const { engine, args, options } = context;
+    await settled(context);
+    const snapshot = engine.snapshot();
+    const chosen = new Set(args.map((text) => chooseMember(snapshot, text).id));
+    const members = [...chosen].filter((member) => member !== snapshot.account?.member.id);
+    const id = await engine.create({ title: options.title ?? null, members });
+    await settled(context);
+    report(context, id, (name) => `Started ${name} (${id}).`);
+  },
+};
+
+export const add: Command = {
+  usage: "CONVERSATION MEMBER…",
+  summary: "Bring people into a conversation",
+  details: ["They read what is written from then on, not what was written before."],
+  arity: [2, LIMITS.participants],
+  options: [],
+  profile: "account",
+  async run(context) {
+    const { engine, args } = context;
+    const { id } = await enter(context);
+    const snapshot = engine.snapshot();
+    const added = args.slice(1).map((text) => chooseMember(snapshot, text).id);
+    await engine.add(id, [...new Set(added)]);
+    await settled(context);
+    const names = added.map((member) => printable(memberName(snapshot, member))).join(", ");
+    report(context, id, (name) => `Added to ${name}: ${names}.`);
+  },
+};
+
+export const remove: Command = {
+  usage: "CONVERSATION MEMBER",
+  summary: "Put somebody out of a conversation",
+  details: ["From then on nothing new can be read by them. What they have read stays with them."],
+  arity: [2, 2],
+  options: [],
+  profile: "account",
+  async run(context) {
+    const { engine, args } = context;
+    const { id, members } = await enter(context);
+    const snapshot = engine.snapshot();
+    const inside = snapshot.members.filter((member) => members.includes(member.id));
+    const member = chooseMember({ ...snapshot, members: inside }, args[1] ?? "");
+    await engine.remove(id, member.id);
+    await settled(context);
+    report(context, id, (name) => `${printable(member.name)} is no longer in ${name}.`);
+  },
+};
+
+export const leave: Command = {
+  usage: "CONVERSATION",
+  summary: "Leave a conversation",
+  details: [],
+  arity: [1, 1],
+  options: [],
+  profile: "account",
+  async run(context) {
+    const { engine } = context;
+    const { id } = await enter(context);
+    await engine.leave(id);
+    await until(
+      context,
+      () => engine.snapshot().conversations.every((view) => view.id !== id || view.state === "ended") || undefined,
+    );
+    report(context, id, (name) => `You have left ${name}.`);
+  },
+};
+
+export const expire: Command = {
+  usage: "CONVERSATION DURATION|off",
+  summary: "Let new messages of a conversation destroy themselves after a time",
+  details: [
+    "From 10s to 4w, counted from the moment the server accepts a message. The server destroys the encrypted message,",
+    "every device its text. Messages sent before keep the timer they had.",
+  ],
+  arity: [2, 2],
+  options: [],
+  profile: "account",
+  async run(context) {
+    const expiresIn = readTimer(context.args[1] ?? "");
+    const { id } = await enter(context);
+    await context.engine.expire(id, expiresIn);
+    await settled(context);
+    const sentence = expiresIn === null ? "stay" : `disappear after ${formatDuration(expiresIn)}`;
+    report(context, id, (name) => `New messages in ${name} ${sentence}.`);
+  },
+};
+
+/**
+ * The timer a person asked for in ms; null for `off`.
+ * @throws {Failure} usage — when it is no duration or outside what the product knows
+ */
+export function readTimer(text: string): number | null {
+  if (text === "off") return null;
+  const timer = parseDuration(text);
+  if (timer < LIMITS.minExpiry || timer > LIMITS.maxExpiry) {
+    throw new Failure("usage", "a timer is between 10s and 4w, or off");
+  }
+  return timer;
+}

@@ -1,0 +1,118 @@
+// Owns the life of one command: profile and engine are opened, the command runs until done or interrupted, everything is closed,
+// and the end becomes an exit code. Everything of the process it touches is handed in.
+
+import { readFileSync } from "node:fs";
+import type { Engine } from "../engine/view.ts";
+import type { Context, Printer } from "./command.ts";
+import { help, type Invocation, parseCommandLine } from "./command-line.ts";
+import { EXIT, Failure, failureLine, toFailure } from "./failure.ts";
+import { chooseServer, makeFolder, profileFolder, rememberedServer, rememberServer } from "./profile.ts";
+import { paintFor } from "./terminal.ts";
+
+/** The process as a command sees it. */
+export interface World {
+  readonly argv: readonly string[];
+  readonly env: { readonly [name: string]: string | undefined };
+  readonly out: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly err: { write(text: string): unknown };
+  readonly now: () => number;
+  /** Fires with a {@link Failure} as its reason when the process is asked to end. */
+  readonly interrupted: AbortSignal;
+  readInput(): Promise<string>;
+  /**
+   * Opens the engine of a profile.
+   * @throws {Failure} profile_locked — another process has it open
+   */
+  open(folder: string, server: string): Promise<Engine>;
+}
+
+function printerFor({ out, env }: World, json: boolean): Printer {
+  return {
+    json: (value) => {
+      if (json) out.write(`${JSON.stringify(value)}\n`);
+    },
+    lines: (...lines) => {
+      if (!json && lines.length > 0) out.write(`${lines.join("\n")}\n`);
+    },
+    paint: paintFor(out, env),
+  };
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  return `kuvert ${version}\n`;
+}
+
+function whenInterrupted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const end = (): void => reject(signal.reason);
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end, { once: true });
+  });
+}
+
+async function phaseOf(engine: Engine): Promise<"fresh" | "ready" | "ended"> {
+  return new Promise((resolve) => {
+    const look = (): void => {
+      const { phase } = engine.snapshot();
+      if (phase === "loading") return;
+      off();
+      resolve(phase);
+    };
+    const off = engine.on(look);
+    look();
+  });
+}
+
+async function perform(world: World, invocation: Invocation & { kind: "run" }): Promise<void> {
+  const { name, command, args, options, global } = invocation;
+  const folder = profileFolder(global.profile, world.env);
+  makeFolder(folder);
+  const server = chooseServer({
+    asked: global.server,
+    remembered: rememberedServer(folder),
+    link: name === "join" ? args[0] : undefined,
+    env: world.env,
+  });
+  const engine = await world.open(folder, server);
+  try {
+    const fresh = (await phaseOf(engine)) === "fresh";
+    if (fresh && command.profile === "account") {
+      throw new Failure("no_account", `there is no account in ${folder}; use kuvert signup or kuvert join`);
+    }
+    if (!fresh && command.profile === "fresh") {
+      throw new Failure("account_exists", `${folder} has an account already; choose another folder with --profile`);
+    }
+    const context: Context = {
+      engine,
+      print: printerFor(world, global.json),
+      args,
+      options,
+      timeout: global.timeout,
+      server,
+      interrupted: world.interrupted,
+      now: world.now,
+      readInput: world.readInput,
+    };
+    await Promise.race([command.run(context), whenInterrupted(world.interrupted)]);
+  } finally {
+    if (engine.snapshot().account !== null) rememberServer(folder, server);
+    await engine.close();
+  }
+}
+
+/** Runs a command line to its end and returns the exit code. Only a bug makes it reject. */
+export async function run(world: World): Promise<number> {
+  try {
+    const invocation = parseCommandLine(world.argv);
+    if (invocation.kind === "help") world.out.write(help(invocation.command));
+    else if (invocation.kind === "version") world.out.write(version());
+    else await perform(world, invocation);
+    return EXIT.ok;
+  } catch (error) {
+    const failure = toFailure(error);
+    if (failure === undefined) throw error;
+    world.err.write(failureLine(failure));
+    return failure.exit;
+  }
+}

@@ -1,0 +1,222 @@
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { Failure } from "../../client/cli/failure.ts";
+import { run, type World } from "../../client/cli/run.ts";
+import type { Engine } from "../../client/engine/view.ts";
+import { Refusal } from "../../schemas/refusal.ts";
+import { FakeEngine, fakeConversation, fakeLine, fakeMember, fakeSnapshot } from "../support/fake-engine.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "kuvert-cli-"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Runs a command line against an engine and returns everything it said. */
+function start(argv: string[], engine: Engine, over: Partial<World> = {}) {
+  const said = { out: "", err: "", server: "" };
+  const say = (stream: "out" | "err", text: string): void => {
+    said[stream] += text;
+  };
+  const interrupt = new AbortController();
+  const ended = run({
+    argv: ["--profile", folder, ...argv],
+    env: {},
+    out: { write: (text) => say("out", text) },
+    err: { write: (text) => say("err", text) },
+    now: () => 0,
+    interrupted: interrupt.signal,
+    readInput: async () => "from a pipe\n",
+    open: async (_, server) => {
+      said.server = server;
+      return engine;
+    },
+    ...over,
+  });
+  return { said, ended, interrupt: () => interrupt.abort(new Failure("interrupted", "interrupted")) };
+}
+
+function objects(text: string): Record<string, unknown>[] {
+  return text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+}
+
+describe("CLI-8 a command runs from profile to exit code", () => {
+  test("CLI-8 signing up remembers the server in a folder of one's own", async () => {
+    const fake = new FakeEngine(fakeSnapshot({ phase: "fresh", account: null }));
+    const engine = fake.engine({ signUp: async () => fake.change(fakeSnapshot()) });
+    const { said, ended } = start(
+      ["signup", "--organisation", "B", "--name", "A", "--server", "http://s:1", "--json"],
+      engine,
+    );
+    expect(await ended).toBe(0);
+    expect(objects(said.out)).toMatchObject([{ type: "account", member: { name: "Anna", role: "owner" } }]);
+    expect(fake.calls[0]).toMatchObject(["signUp", { organisation: "B", name: "A", residency: "eu" }]);
+    expect(readFileSync(join(folder, "server"), "utf8")).toBe("http://s:1\n");
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+
+    const again = start(["members"], new FakeEngine().engine());
+    expect(await again.ended).toBe(0);
+    expect(again.said.server).toBe("http://s:1");
+    expect(fake.calls.at(-1)).toEqual(["close"]);
+  });
+
+  test("CLI-8 a profile without an account, and one that has one already", async () => {
+    const fresh = start(["members"], new FakeEngine(fakeSnapshot({ phase: "fresh", account: null })).engine());
+    expect(await fresh.ended).toBe(1);
+    expect(fresh.said).toMatchObject({ out: "", err: expect.stringMatching(/^kuvert: .* \(no_account\)\n$/) });
+    const taken = start(["signup", "--organisation", "B", "--name", "A"], new FakeEngine().engine());
+    expect(await taken.ended).toBe(1);
+    expect(taken.said.err).toContain("(account_exists)");
+  });
+
+  test("CLI-8 a refusal is printed with its code, closes the engine and prints nothing else", async () => {
+    const fake = new FakeEngine();
+    const engine = fake.engine({ invite: () => Promise.reject(new Refusal("forbidden")) });
+    const { said, ended } = start(["invite"], engine);
+    expect(await ended).toBe(1);
+    expect(said).toMatchObject({ out: "", err: "kuvert: you may not do that (forbidden)\n" });
+    expect(fake.calls.at(-1)).toEqual(["close"]);
+  });
+
+  test("CLI-8 a server that is away or slow", async () => {
+    const away = start(
+      ["members", "--timeout", "1s"],
+      new FakeEngine(fakeSnapshot({ connection: "connecting" })).engine(),
+    );
+    expect(await away.ended).toBe(3);
+    expect(away.said.err).toContain("http://localhost:8787 cannot be reached (unreachable)");
+    const slow = new FakeEngine().engine({ settled: () => Promise.reject(new Error("late")) });
+    const started = start(["members"], slow);
+    expect(await started.ended).toBe(3);
+    expect(started.said.err).toContain("(timeout)");
+  });
+
+  test("CLI-8 a device that the server has ended says why", async () => {
+    const ended = fakeSnapshot({ phase: "ended", code: "device_revoked", connection: "connecting" });
+    const started = start(["members"], new FakeEngine(ended).engine());
+    expect(await started.ended).toBe(1);
+    expect(started.said.err).toContain("(device_revoked)");
+  });
+
+  test("CLI-8 a locked profile", async () => {
+    const open = () => Promise.reject(new Failure("profile_locked", "another process is using it"));
+    const started = start(["members"], new FakeEngine().engine(), { open });
+    expect(await started.ended).toBe(1);
+    expect(started.said.err).toBe("kuvert: another process is using it (profile_locked)\n");
+  });
+});
+
+describe("CLI-9 send says what became of the message", () => {
+  const conversation = fakeConversation({ title: "Backstube" });
+
+  function sender(state: "sent" | "waiting" | "failed") {
+    const fake = new FakeEngine(fakeSnapshot({ conversations: [conversation] }));
+    const engine = fake.engine({
+      send: async (id, text) => {
+        const refusal = state === "failed" ? "quota" : null;
+        fake.timelines.set(id, [fakeLine({ mine: true, state, key: "k", refusal, body: { kind: "text", text } })]);
+        return "k";
+      },
+    });
+    return { fake, engine };
+  }
+
+  test("CLI-9 stored", async () => {
+    const { fake, engine } = sender("sent");
+    const { said, ended } = start(["send", "Backstube", "Hallo", "--expires", "30s", "--json"], engine);
+    expect(await ended).toBe(0);
+    expect(objects(said.out)).toMatchObject([{ type: "message", text: "Hallo", state: "sent" }]);
+    expect(fake.calls).toContainEqual(["send", conversation.id, "Hallo", 30_000]);
+  });
+
+  test("CLI-9 the text can come from standard input", async () => {
+    const { fake, engine } = sender("sent");
+    expect(await start(["send", "backstube", "-"], engine).ended).toBe(0);
+    expect(fake.calls).toContainEqual(["send", conversation.id, "from a pipe", undefined]);
+  });
+
+  test("CLI-9 refused for good", async () => {
+    const { engine } = sender("failed");
+    const { said, ended } = start(["send", "Backstube", "Hallo"], engine);
+    expect(await ended).toBe(1);
+    expect(said.err).toContain("(quota)");
+  });
+
+  test("CLI-9 waiting in the outbox", async () => {
+    const { engine } = sender("waiting");
+    const { said, ended } = start(["send", "Backstube", "Hallo", "--timeout", "1s"], engine);
+    expect(await ended).toBe(3);
+    expect(said.err).toContain("waits in the outbox");
+  });
+
+  test.each([
+    [["send", "Backstube", ""], "no text"],
+    [["send", "Backstube", "x".repeat(8_001)], "at most 8000"],
+    [["send", "Backstube", "x", "--expires", "5s"], "between 10s and 4w"],
+    [["invite", "--uses", "0"], "--uses is a whole number"],
+    [["invite", "--role", "owner"], "member or admin"],
+    [["invite", "--valid", "30s"], "between 1m and 90d"],
+    [["history", "Backstube", "--limit", "many"], "--limit"],
+    [["expire", "Backstube", "5w"], "between 10s and 4w"],
+  ])("CLI-9 %j is not understood", async (argv, sentence) => {
+    const { fake, engine } = sender("sent");
+    const { said, ended } = start(argv, engine);
+    expect(await ended).toBe(2);
+    expect(said.err).toContain(sentence);
+    expect(fake.calls.map(([name]) => name)).not.toContain("send");
+  });
+});
+
+describe("CLI-10 listen prints each line once, in order, until interrupted", () => {
+  test("CLI-10 unread first, then what comes, then the end", async () => {
+    const otto = fakeMember("Otto");
+    const one = fakeConversation({ title: "Eins", unread: 2 });
+    const two = fakeConversation({ title: "Zwei" });
+    const fake = new FakeEngine(fakeSnapshot({ members: [otto], conversations: [one, two] }));
+    const lines = [1, 2, 3, 4].map((seq) => fakeLine({ seq, from: otto.id }));
+    fake.timelines.set(one.id, lines.with(2, fakeLine({ seq: 3, mine: true })));
+    fake.timelines.set(two.id, [fakeLine({ seq: 1 })]);
+    const { said, ended, interrupt } = start(["listen", "--json"], fake.engine());
+    const seqs = () => objects(said.out).map(({ conversation, seq }) => [conversation === one.id ? 1 : 2, seq]);
+
+    await expect.poll(() => said.out.split("\n").length).toBe(4);
+    expect(seqs()).toEqual([
+      [1, 2],
+      [1, 3],
+      [1, 4],
+    ]);
+    expect(fake.calls).toContainEqual(["read", one.id]);
+
+    fake.timelines
+      .get(two.id)
+      ?.push(fakeLine({ seq: 2 }), fakeLine({ seq: null, key: "w", mine: true, state: "waiting" }));
+    fake.tell({ type: "timeline", conversation: two.id });
+    fake.tell({ type: "timeline", conversation: two.id });
+    await expect.poll(() => said.out.split("\n").length).toBe(5);
+    expect(seqs().at(-1)).toEqual([2, 2]);
+
+    interrupt();
+    expect(await ended).toBe(130);
+    expect(said.err).toBe("");
+    expect(fake.calls.at(-1)).toEqual(["close"]);
+  });
+
+  test("CLI-10 a long backlog comes whole and in order", async () => {
+    const one = fakeConversation({ title: "Eins", unread: 950 });
+    const fake = new FakeEngine(fakeSnapshot({ conversations: [one] }));
+    fake.timelines.set(
+      one.id,
+      Array.from({ length: 1_000 }, (_, index) => fakeLine({ seq: index + 1 })),
+    );
+    const { said, ended, interrupt } = start(["listen", "Eins", "--json"], fake.engine());
+    await expect.poll(() => said.out.split("\n").length).toBe(951);
+    expect(objects(said.out).map(({ seq }) => seq)).toEqual(Array.from({ length: 950 }, (_, index) => index + 51));
+    interrupt();
+    expect(await ended).toBe(130);
+  });
+});
