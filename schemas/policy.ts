@@ -18,7 +18,7 @@ export const LIMITS = {
   pageBytes: 1024 * 1024,
   windowEnvelopes: 200,
   windowBytes: 256 * 1024,
-  participants: 500,
+  participants: 1_000,
   keyPackagesPerDevice: 100,
   textCharacters: 8_000,
   nameCharacters: 80,
