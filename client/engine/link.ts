@@ -205,8 +205,9 @@ export class Link<Schema extends v.GenericSchema> {
   /** The server's runtime answers "ping" by itself, without waking the object behind the socket. */
   #ping(): void {
     const socket = this.#socket;
+    const waiting = socket?.bufferedAmount ?? 0;
     if (socket?.readyState === 1) socket.send("ping");
-    this.#awaitPong(socket, socket?.bufferedAmount ?? 0);
+    this.#awaitPong(socket, waiting);
   }
 
   /** As long as what waits in the socket gets less, the way is slow and not dead. */
