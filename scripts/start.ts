@@ -2,6 +2,7 @@
 //   PORT (8787; 0 = any)   KUVERT_STATE (.kuvert)   KUVERT_REQUESTS_PER_MINUTE (wrangler.toml's limits)
 //   --json   one line per start of the runtime: {"url", "pid", "workerdPid"}; traces go to stderr in any case
 //   --quiet  only errors
+//   --built  serve dist/ as it is
 
 import { join, resolve } from "node:path";
 import { build } from "./build.ts";
@@ -28,8 +29,10 @@ function announce(server: Server): void {
 }
 
 async function main(): Promise<void> {
-  if (!json) console.log("Building what has changed …");
-  await build();
+  if (!process.argv.includes("--built")) {
+    if (!json) console.log("Building what has changed …");
+    await build();
+  }
   const server = await serve({
     port,
     state,

@@ -1,0 +1,139 @@
+// The real server as a process of its own, on a free port and a state folder of its own: started, stopped, and killed at any moment.
+// It knows nothing of what the server does.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+const START = join(import.meta.dirname, "../../scripts/start.ts");
+
+interface Announcement {
+  readonly url: string;
+  readonly pid: number;
+  readonly workerdPid: number;
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0);
+  await once(probe, "listening");
+  const address = probe.address();
+  await new Promise((done) => probe.close(done));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+/** Whether a process is gone; a zombie that nobody has waited for counts as gone. */
+function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+async function gone(pid: number): Promise<void> {
+  while (!isGone(pid)) await new Promise((done) => setTimeout(done, 5));
+}
+
+/** One server: its folder and port stay the same from start to start. */
+export class RealServer {
+  readonly state: string;
+  readonly port: number;
+  /** Everything it ever printed. */
+  output = "";
+  #child: ChildProcess | undefined;
+  #workerdPid = 0;
+  #announced: ((announcement: Announcement) => void)[] = [];
+
+  private constructor(state: string, port: number) {
+    this.state = state;
+    this.port = port;
+  }
+
+  /** Starts a server on an empty state folder and resolves when it answers. */
+  static async start(): Promise<RealServer> {
+    const server = new RealServer(mkdtempSync(join(tmpdir(), "kuvert-server-")), await freePort());
+    await server.start();
+    return server;
+  }
+
+  get url(): string {
+    return `http://localhost:${this.port}`;
+  }
+
+  /** Starts it again after {@link stop} or {@link kill}. */
+  async start(): Promise<void> {
+    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", START, "--json", "--built"], {
+      env: {
+        ...process.env,
+        PORT: String(this.port),
+        KUVERT_STATE: this.state,
+        KUVERT_REQUESTS_PER_MINUTE: "1000000",
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#child = child;
+    const announced = this.#nextAnnouncement();
+    createInterface(child.stdout).on("line", (line) => this.#hear(line));
+    child.stderr.on("data", (data: Buffer) => {
+      this.output += data.toString();
+    });
+    const ended = once(child, "exit").then(() => Promise.reject(new Error(`the server ended:\n${this.output}`)));
+    ended.catch(() => undefined);
+    await Promise.race([announced, ended]);
+  }
+
+  #hear(line: string): void {
+    this.output += `${line}\n`;
+    if (!line.startsWith("{")) return;
+    const announcement = JSON.parse(line) as Partial<Announcement>;
+    if (announcement.workerdPid === undefined) return;
+    this.#workerdPid = announcement.workerdPid;
+    for (const tell of this.#announced.splice(0)) tell(announcement as Announcement);
+  }
+
+  #nextAnnouncement(): Promise<Announcement> {
+    return new Promise((resolve) => this.#announced.push(resolve));
+  }
+
+  /** Kills the runtime with -9; resolves when its supervisor has started it again. */
+  async crash(): Promise<void> {
+    const back = this.#nextAnnouncement();
+    process.kill(this.#workerdPid, "SIGKILL");
+    await back;
+  }
+
+  /** Kills everything with -9, supervisor first, so that nothing starts again. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    this.#child = undefined;
+    const ended = once(child, "exit");
+    child.kill("SIGKILL");
+    if (!isGone(this.#workerdPid)) process.kill(this.#workerdPid, "SIGKILL");
+    await ended;
+    await gone(this.#workerdPid);
+  }
+
+  /** Ends it politely. */
+  async stop(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    this.#child = undefined;
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    await ended;
+    await gone(this.#workerdPid);
+  }
+
+  /** Stops it and deletes its state. */
+  async dispose(): Promise<void> {
+    await this.stop();
+    rmSync(this.state, { recursive: true, force: true });
+  }
+}
