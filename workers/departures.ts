@@ -1,0 +1,45 @@
+// Owns the leaving of members and devices once D1 has them out: hands each over to the mailbox, which closes sockets and tells the
+// conversations, and notes that it has. What was not confirmed is taken up again at the tenant's next sign-in.
+
+import type { DeviceId, MemberId, TenantId } from "../schemas/ids.ts";
+import type { Residency } from "../schemas/policy.ts";
+import { expelDevice, listUnexpelled } from "./directory/devices.ts";
+import { closeMember, listUnclosed } from "./directory/members.ts";
+import { listSeats } from "./directory/participants.ts";
+import type { Env } from "./env.ts";
+import { reach } from "./reach.ts";
+import { mailboxStub } from "./residency.ts";
+import { forgetStanding } from "./standing.ts";
+
+interface Home {
+  readonly tenant: TenantId;
+  readonly residency: Residency;
+}
+
+/** Closes the mailbox of a removed member and has it dismissed from every conversation. May be repeated. @throws {Refusal} unavailable */
+export async function departMember(env: Env, home: Home, member: MemberId): Promise<void> {
+  const { tenant } = home;
+  forgetStanding(tenant);
+  const conversations = await listSeats(tenant, env.DIRECTORY, member);
+  await reach(async () => mailboxStub(env, { ...home, member }).close({ conversations: [...conversations] }));
+  await closeMember(tenant, env.DIRECTORY, { member, now: Date.now() });
+}
+
+/** Has a revoked device expelled from its member's mailbox and conversations. May be repeated. @throws {Refusal} unavailable */
+export async function departDevice(
+  env: Env,
+  home: Home,
+  { member, device }: { readonly member: MemberId; readonly device: DeviceId },
+): Promise<void> {
+  const { tenant } = home;
+  forgetStanding(tenant);
+  const conversations = await listSeats(tenant, env.DIRECTORY, member);
+  await reach(async () => mailboxStub(env, { ...home, member }).expel({ device, conversations: [...conversations] }));
+  await expelDevice(tenant, env.DIRECTORY, { device, now: Date.now() });
+}
+
+/** Takes up every departure of a tenant that an earlier request could not finish. @throws {Refusal} unavailable */
+export async function sweepDepartures(env: Env, home: Home): Promise<void> {
+  for (const member of await listUnclosed(home.tenant, env.DIRECTORY)) await departMember(env, home, member);
+  for (const gone of await listUnexpelled(home.tenant, env.DIRECTORY)) await departDevice(env, home, gone);
+}

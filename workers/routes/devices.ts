@@ -1,0 +1,41 @@
+// Devices: a member's own, or for owner and admins anybody's; and their revocation.
+
+import { Hono } from "hono";
+import type * as v from "valibot";
+import type { DevicesAnswer } from "../../schemas/api.ts";
+import { DeviceId, MemberId } from "../../schemas/ids.ts";
+import { Refusal } from "../../schemas/refusal.ts";
+import { type App, assertAdmin, signedIn } from "../auth.ts";
+import { departDevice } from "../departures.ts";
+import { findDevice, listDevices, revokeDevice } from "../directory/devices.ts";
+import { findMember } from "../directory/members.ts";
+import { readValue } from "../input.ts";
+
+export const devices = new Hono<App>()
+  .use(signedIn)
+  .get("/", async (c) => {
+    const { caller } = c.var;
+    const member = readValue(MemberId, c.req.query("member") ?? caller.member);
+    if (member !== caller.member) {
+      assertAdmin(caller);
+      if ((await findMember(caller.tenant, c.env.DIRECTORY, member)) === undefined) throw new Refusal("not_found");
+    }
+    const rows = await listDevices(caller.tenant, c.env.DIRECTORY, member);
+    const summaries = rows.map(({ memberId: _, ...summary }) => summary);
+    return c.json({ devices: summaries } satisfies v.InferOutput<typeof DevicesAnswer>);
+  })
+  .delete("/:id", async (c) => {
+    const { caller } = c.var;
+    const { tenant } = caller;
+    const id = readValue(DeviceId, c.req.param("id"));
+    const device = await findDevice(tenant, c.env.DIRECTORY, id);
+    // To somebody who may only see own devices, another member's is as absent as another tenant's
+    const own = device?.memberId === caller.member;
+    if (device === undefined || (!own && caller.role === "member")) throw new Refusal("not_found");
+    if (!own && (await findMember(tenant, c.env.DIRECTORY, device.memberId))?.role === "owner") {
+      throw new Refusal("forbidden");
+    }
+    await revokeDevice(tenant, c.env.DIRECTORY, { device: id, now: Date.now() });
+    await departDevice(c.env, caller, { member: device.memberId, device: id });
+    return c.body(null, 204);
+  });

@@ -1,0 +1,57 @@
+// Invites: made, listed and revoked by owner and admins; looked at by whoever holds the secret.
+
+import { Hono } from "hono";
+import type * as v from "valibot";
+import { InviteBody, type InviteLookAnswer, InviteLookBody, type InvitesAnswer } from "../../schemas/api.ts";
+import { InviteId } from "../../schemas/ids.ts";
+import { Refusal } from "../../schemas/refusal.ts";
+import { type App, assertAdmin, signedIn } from "../auth.ts";
+import { insertInvite, listInvites, revokeInvite } from "../directory/invites.ts";
+import { readBody, readValue } from "../input.ts";
+import { assertOpen, openBySecret } from "../invitation.ts";
+import { addressOf, countRequest } from "../limits.ts";
+
+export const invites = new Hono<App>()
+  .post("/look", async (c) => {
+    await countRequest(c.env, "INVITE_LIMIT", addressOf(c.req.raw));
+    const invite = await openBySecret(c.env, await readBody(c, InviteLookBody));
+    assertOpen(invite);
+    return c.json({
+      tenant: { id: invite.tenant, name: invite.tenantName },
+      inviter: invite.inviter,
+      role: invite.role,
+      residency: invite.residency,
+    } satisfies v.InferOutput<typeof InviteLookAnswer>);
+  })
+  .post("/", signedIn, async (c) => {
+    const { tenant, member } = c.var.caller;
+    assertAdmin(c.var.caller);
+    const { id, secretHash, role, uses, expiresIn } = await readBody(c, InviteBody);
+    const createdAt = Date.now();
+    const wanted = { id, secretHash, role, uses, createdBy: member, createdAt, expiresAt: createdAt + expiresIn };
+    const kept = await insertInvite(tenant, c.env.DIRECTORY, wanted);
+    const same =
+      kept.tenant === tenant &&
+      kept.createdBy === member &&
+      kept.secretHash === secretHash &&
+      kept.role === role &&
+      kept.uses === uses &&
+      kept.expiresAt - kept.createdAt === expiresIn;
+    if (!same) throw new Refusal("conflict");
+    return c.body(null, 204);
+  })
+  .get("/", signedIn, async (c) => {
+    assertAdmin(c.var.caller);
+    const rows = await listInvites(c.var.caller.tenant, c.env.DIRECTORY);
+    const summaries = rows.map(({ id, role, usesLeft, createdAt, expiresAt, revokedAt, createdBy }) => {
+      return { id, role, usesLeft, createdAt, expiresAt, revokedAt, createdBy };
+    });
+    return c.json({ invites: summaries } satisfies v.InferOutput<typeof InvitesAnswer>);
+  })
+  .delete("/:id", signedIn, async (c) => {
+    assertAdmin(c.var.caller);
+    const invite = readValue(InviteId, c.req.param("id"));
+    const found = await revokeInvite(c.var.caller.tenant, c.env.DIRECTORY, { invite, now: Date.now() });
+    if (!found) throw new Refusal("not_found");
+    return c.body(null, 204);
+  });

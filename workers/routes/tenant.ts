@@ -1,0 +1,24 @@
+// The caller's own tenant and its policy.
+
+import { Hono } from "hono";
+import type * as v from "valibot";
+import { type TenantAnswer, TenantPatch } from "../../schemas/api.ts";
+import { Refusal } from "../../schemas/refusal.ts";
+import { type App, assertAdmin, signedIn } from "../auth.ts";
+import { findTenant, setPolicy } from "../directory/tenants.ts";
+import { readBody } from "../input.ts";
+
+export const tenant = new Hono<App>()
+  .use(signedIn)
+  .get("/", async (c) => {
+    const row = await findTenant(c.var.caller.tenant, c.env.DIRECTORY);
+    if (row === undefined) throw new Refusal("not_found");
+    const { id, name, residency, policy } = row;
+    return c.json({ id, name, residency, policy } satisfies v.InferOutput<typeof TenantAnswer>);
+  })
+  .patch("/", async (c) => {
+    assertAdmin(c.var.caller);
+    const { policy } = await readBody(c, TenantPatch);
+    await setPolicy(c.var.caller.tenant, c.env.DIRECTORY, policy);
+    return c.body(null, 204);
+  });
