@@ -14,6 +14,7 @@ import { fromLibrary, toLibrary } from "./library.ts";
 import { MAX_LEAVES } from "./limits.ts";
 import { suite } from "./provider.ts";
 import { type Change, type Context, type Group, type Live, type Step, sameDevice, toDevice } from "./state.ts";
+import { isSoundTree } from "./tree-check.ts";
 
 /** A device to add, with the key package that the server handed out for it: the two must agree. */
 export interface Addition {
@@ -87,6 +88,7 @@ async function make(group: Group, order: { live: Live; plan: Plan }): Promise<Co
   try {
     // `consumed` holds secrets of the live epoch, which stay in use until this commit is confirmed: they are spent with that epoch
     const { commit, newState: state, welcome } = await createCommit(context, options);
+    if (!isSoundTree(state.ratchetTree)) return { kind: "refused", reason: "malformed" };
     return await fly(group, { commit: writeMessage(commit), state, change: plan.change, welcome, epoch: live.number });
   } catch (error) {
     // Only a key package whose signature does not hold can make the library refuse what was planned

@@ -15,6 +15,8 @@ import { type Change, type Context, type Live, type Peer, sameDevice, toDevice }
 /** Why a commit is refused before cryptography. */
 export type CommitFault = KeyPackageFault | "wrong_sender" | "forbidden_proposal" | "forbidden_change";
 
+const MAX_PATH = Math.ceil(Math.log2(MAX_LEAVES));
+
 export type Verdict = { readonly change: Change } | { readonly fault: CommitFault };
 
 interface Proposals {
@@ -32,7 +34,8 @@ export async function judge(
   { live, context, at }: { live: Live; context: Context; at: number },
 ): Promise<Verdict> {
   const { content } = message;
-  if (content.contentType !== "commit" || content.authenticatedData.length > 0) return { fault: "forbidden_proposal" };
+  if (content.contentType !== "commit" || content.authenticatedData.length > 0) return { fault: "malformed" };
+  if ((content.commit.path?.nodes.length ?? 0) > MAX_PATH) return { fault: "malformed" };
   const proposals = readProposals(content.commit);
   if (proposals === undefined) return { fault: "forbidden_proposal" };
   if (content.sender.senderType === "member") {

@@ -87,11 +87,12 @@ export async function isSigned(keyPackage: KeyPackage): Promise<boolean> {
   }
 }
 
-/** Reads a private record back; the signature key is `me`'s. */
+/** Reads a private record back; `undefined` when it is damaged or was made with another signature key than `me`'s. */
 export function openKeyPackage(privateRecord: Uint8Array, me: Me): OpenedKeyPackage | undefined {
   const record = decodeCbor(privateRecord) as StoredKeyPackage | undefined;
   const keyPackage = record?.v === 1 ? readKeyPackage(record.publicBytes) : undefined;
   if (record === undefined || keyPackage === undefined) return undefined;
+  if (!equalBytes(keyPackage.leafNode.signaturePublicKey, me.signatureKey.publicKey)) return undefined;
   const { init: initPrivateKey, leaf: hpkePrivateKey, lastResort } = record;
   const signaturePrivateKey = me.signatureKey.privateKey;
   return { keyPackage, privateKeys: { initPrivateKey, hpkePrivateKey, signaturePrivateKey }, lastResort };

@@ -6,14 +6,14 @@ import { processPublicMessage } from "ts-mls/processMessages.js";
 import { emptyPskIndex } from "ts-mls/pskIndex.js";
 import type { PublicMessage } from "ts-mls/publicMessage.js";
 import { equalBytes } from "../../../schemas/bytes.ts";
-import { readHeader } from "../../../schemas/envelope.ts";
+import { readCommit, readHeader } from "../../../schemas/envelope.ts";
 import { confirmPending } from "./commit.ts";
 import { peerAt } from "./credential-check.ts";
 import { advance, end, idOf, withPending } from "./epochs.ts";
 import { readMessage } from "./frame.ts";
 import { type CommitFault, judge } from "./guard.ts";
 import { fromLibrary, RETENTION, toLibrary } from "./library.ts";
-import { MAX_BYTES, MAX_GENERATION } from "./limits.ts";
+import { MAX_BYTES, MAX_GENERATION, MAX_LEAVES } from "./limits.ts";
 import { suite } from "./provider.ts";
 import { ratchetWrite } from "./records.ts";
 import type { Change, Epoch, Group, Live, Peer, Step } from "./state.ts";
@@ -142,6 +142,10 @@ async function openCommit(
   if (live === null) return skipped(group, "not_in_group");
   if (epoch < live.number) return skipped(group, "past_epoch");
   if (epoch > live.number) return unreadable(group, "future_epoch");
+  // The contract's reader is linear; the library's is not, so it gets only what has no more proposals than a tree has room for
+  const facts = readCommit(bytes);
+  const proposals = facts === undefined ? Number.POSITIVE_INFINITY : facts.added.length + facts.removed.length;
+  if (proposals > 2 * MAX_LEAVES) return unreadable(group, "malformed");
   const message = readMessage(bytes, { format: "mls_public_message", limit: MAX_BYTES.commit });
   if (message === undefined) return unreadable(group, "malformed");
   try {

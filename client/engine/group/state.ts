@@ -39,10 +39,13 @@ export interface Change {
   readonly external: boolean;
 }
 
-/** Whether an identity key is the pinned one of a member. Answered from memory, without waiting. */
+/** Whether an identity key is the pinned one of a member; asked when a device enters. Answered from memory, without waiting. */
 export type Trust = (member: MemberId, identityKey: Uint8Array) => boolean;
 
-/** Whether this change of the roster is allowed. Must give the same answer on every device, or the conversation falls apart. */
+/**
+ * Whether this change of the roster is allowed. Asked before the commit's signature is checked, so it must have no effects; and it must
+ * give the same answer on every device, or the conversation falls apart.
+ */
 export type MayChange = (change: Change) => boolean;
 
 /** Who this device is and whom it believes; never stored with a group. */
