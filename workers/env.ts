@@ -16,4 +16,7 @@ export interface Env {
   readonly RESIDENCY?: string;
   /** Secrets that sign tokens, newest first, separated by spaces, each of 32 characters or more: the first signs, every one verifies. */
   readonly TOKEN_SECRET: string;
+  /** How many sends a second a conversation takes from one device, and how many at once. */
+  readonly SENDS_PER_SECOND?: string;
+  readonly SENDS_BURST?: string;
 }

@@ -11,10 +11,10 @@ import { type App, type Caller, signedIn } from "../auth.ts";
 import { insertConversation, listConversations } from "../directory/conversations.ts";
 import { findSeat, insertSeat, listGone, removeSeat } from "../directory/participants.ts";
 import type { Env } from "../env.ts";
+import { forward } from "../forward.ts";
 import { readBody, readValue } from "../input.ts";
 import { reach } from "../reach.ts";
 import { conversationStub } from "../residency.ts";
-import { upgrade } from "../upgrade.ts";
 
 interface Place {
   readonly conversation: ConversationId;
@@ -42,7 +42,7 @@ async function ownSeat(env: Env, { tenant, member }: Caller, id: string) {
 
 export const conversations = new Hono<App>()
   .get("/:id/socket", (c) =>
-    upgrade(c, (claims) => {
+    forward(c, (claims) => {
       const conversation = readValue(ConversationId, c.req.param("id"));
       return conversationStub(c.env, { ...claims, conversation });
     }),

@@ -2,7 +2,7 @@
 
 import { Hono } from "hono";
 import type { App } from "../auth.ts";
+import { forward } from "../forward.ts";
 import { mailboxStub } from "../residency.ts";
-import { upgrade } from "../upgrade.ts";
 
-export const mailbox = new Hono<App>().get("/socket", (c) => upgrade(c, (claims) => mailboxStub(c.env, claims)));
+export const mailbox = new Hono<App>().get("/socket", (c) => forward(c, (claims) => mailboxStub(c.env, claims)));

@@ -121,7 +121,7 @@ export async function newInvite(options: Partial<v.InferInput<typeof InviteBody>
     expiresIn: 86_400_000,
     ...options,
   };
-  return { id: body.id, secret: toBase64url(secret), body };
+  return { id: body.id as InviteId, secret: toBase64url(secret), body };
 }
 
 /** Has a person of this role invited by `owner` and join. */
