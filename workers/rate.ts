@@ -1,0 +1,24 @@
+// Owns how much one device may ask of an object: a token bucket per device, in memory only.
+
+/** A bucket that holds `burst` tokens and regains `perSecond` of them. */
+export class Rate {
+  readonly #perSecond: number;
+  readonly #burst: number;
+  readonly #buckets = new Map<string, { tokens: number; at: number }>();
+
+  constructor({ perSecond, burst }: { readonly perSecond: number; readonly burst: number }) {
+    this.#perSecond = perSecond;
+    this.#burst = burst;
+  }
+
+  /** Takes `cost` tokens of a device at `now` (ms); 0 when there were enough, otherwise in how many ms there will be. */
+  take(device: string, cost: number, now: number): number {
+    const bucket = this.#buckets.get(device) ?? { tokens: this.#burst, at: now };
+    bucket.tokens = Math.min(this.#burst, bucket.tokens + (Math.max(0, now - bucket.at) * this.#perSecond) / 1_000);
+    bucket.at = now;
+    this.#buckets.set(device, bucket);
+    if (bucket.tokens < cost) return Math.ceil(((cost - bucket.tokens) * 1_000) / this.#perSecond);
+    bucket.tokens -= cost;
+    return 0;
+  }
+}
