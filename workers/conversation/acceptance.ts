@@ -60,7 +60,8 @@ export class Acceptance {
       [...members].map((member) => ({ kind: "nudge", member, seq: log.head.seq }) as const),
       now,
     );
-    if (members.size > 0) alarm.by(now);
+    const due = effects.dueAt();
+    if (due !== null) alarm.by(due);
   }
 
   /** All that decides what is accepted next, as it stands. */
@@ -135,8 +136,6 @@ export class Acceptance {
     const { retention } = charter.policy;
     for (const { acceptedAt, expiresAt } of envelopes)
       alarm.by(Math.min(expiresAt ?? Number.POSITIVE_INFINITY, acceptedAt + retention));
-    const due = effects.dueAt();
-    if (due !== null) alarm.by(due);
     void effects.run(now);
   }
 
