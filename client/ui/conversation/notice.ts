@@ -1,0 +1,36 @@
+// Owns the sentence for everything that happened in a conversation besides texts.
+
+import type { MemberId } from "../../../schemas/ids.ts";
+import type { MessageView, Notice } from "../../engine/view.ts";
+import { formatDuration, t } from "../language.ts";
+import type { Session } from "../session.ts";
+import { affected } from "./layout.ts";
+
+/** One quiet line for a notice. */
+export function noticeText(notice: Notice, line: MessageView, session: Session): string {
+  const words = t();
+  const who = line.from === null ? words.someone : session.name(line.from);
+  const own = session.view.account?.member.id;
+  const whom = (members: readonly MemberId[]): string =>
+    affected(members, line.from)
+      .map((id) => (id === own ? words.youObject : session.name(id)))
+      .join(", ");
+  switch (notice.kind) {
+    case "created":
+      return line.mine ? words.noticeCreatedByYou : words.noticeCreated(who);
+    case "added":
+      return line.mine ? words.noticeAddedByYou(whom(notice.members)) : words.noticeAdded(who, whom(notice.members));
+    case "removed":
+      return line.mine
+        ? words.noticeRemovedByYou(whom(notice.members))
+        : words.noticeRemoved(who, whom(notice.members));
+    case "left":
+      return line.mine ? words.noticeLeftYou : words.noticeLeft(who);
+    case "titled":
+      return notice.title === null ? words.noticeUntitled : words.noticeTitled(notice.title);
+    case "timer":
+      return notice.expiresIn === null ? words.noticeTimerOff : words.noticeTimer(formatDuration(notice.expiresIn));
+    case "unreadable":
+      return words.noticeUnreadable;
+  }
+}
