@@ -4,6 +4,7 @@ import "./styles/all.css";
 import { App } from "./app.tsx";
 import { render } from "./dom.ts";
 import { createRemote } from "./remote.ts";
+import type { FromPage } from "./wire.ts";
 import workerUrl from "./worker.ts?worker&url";
 
 /** Passes the one address and throws for any other. */
@@ -19,5 +20,6 @@ function trustedWorkerUrl(): string {
 }
 
 const worker = new Worker(trustedWorkerUrl(), { type: "module", name: "kuvert-engine" });
+addEventListener("online", () => worker.postMessage({ type: "online" } satisfies FromPage));
 const app = (): Node => (<App remote={createRemote(worker)} />) as Node;
 render(app, document.body);
