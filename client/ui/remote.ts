@@ -8,7 +8,7 @@ import type { Answer, FromPage, FromWorker, Method, Place } from "./wire.ts";
 export interface Port {
   postMessage(message: FromPage): void;
   addEventListener(type: "message", listener: (event: { data: FromWorker }) => void): void;
-  addEventListener(type: "error" | "messageerror", listener: () => void): void;
+  addEventListener(type: "error", listener: () => void): void;
 }
 
 export interface Remote {
@@ -99,8 +99,8 @@ export function createRemote(port: Port): Remote {
     if (next !== "here") calls.abandon();
     for (const listener of placeListeners) listener(place);
   };
-  port.addEventListener("error", () => move("crashed"));
-  port.addEventListener("messageerror", () => move("crashed"));
+  // Before its first word an error means that the worker cannot run; later ones are the browser's to report, it goes on.
+  port.addEventListener("error", () => place === "starting" && move("crashed"));
   port.addEventListener("message", ({ data }) => {
     if (data.type === "answer") calls.answer(data);
     else if (data.type === "place") move(data.place);

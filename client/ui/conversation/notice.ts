@@ -7,7 +7,7 @@ import type { Session } from "../session.ts";
 import { affected } from "./layout.ts";
 
 /** One quiet line for a notice. */
-export function noticeText(notice: Notice, line: MessageView, session: Session): string {
+export function noticeText(notice: Notice, line: MessageView, kind: "direct" | "group", session: Session): string {
   const words = t();
   const who = line.from === null ? words.someone : session.name(line.from);
   const own = session.view.account?.member.id;
@@ -19,8 +19,12 @@ export function noticeText(notice: Notice, line: MessageView, session: Session):
     case "created":
       return line.mine ? words.noticeCreatedByYou : words.noticeCreated(who);
     case "added":
+      // Nobody is added to a talk of two; this is how the other one sees it begin.
+      if (kind === "direct") return words.noticeCreated(who);
       return line.mine ? words.noticeAddedByYou(whom(notice.members)) : words.noticeAdded(who, whom(notice.members));
     case "removed":
+      if (own !== undefined && notice.members.includes(own)) return words.noticeGoneYou;
+      if (line.from === null) return words.noticeGone(whom(notice.members));
       return line.mine
         ? words.noticeRemovedByYou(whom(notice.members))
         : words.noticeRemoved(who, whom(notice.members));

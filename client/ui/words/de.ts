@@ -128,6 +128,8 @@ export const de = {
   noticeAddedByYou: (whom: string) => `Sie haben ${whom} hinzugefügt`,
   noticeRemoved: (who: string, whom: string) => `${who} hat ${whom} entfernt`,
   noticeRemovedByYou: (whom: string) => `Sie haben ${whom} entfernt`,
+  noticeGone: (whom: string) => `Nicht mehr dabei: ${whom}`,
+  noticeGoneYou: "Sie sind nicht mehr in dieser Unterhaltung",
   noticeLeft: (who: string) => `${who} hat die Unterhaltung verlassen`,
   noticeLeftYou: "Sie haben die Unterhaltung verlassen",
   noticeTitled: (title: string) => `Die Unterhaltung heißt jetzt „${title}“`,

@@ -125,6 +125,8 @@ export const en: Words = {
   noticeAddedByYou: (whom) => `You added ${whom}`,
   noticeRemoved: (who, whom) => `${who} removed ${whom}`,
   noticeRemovedByYou: (whom) => `You removed ${whom}`,
+  noticeGone: (whom) => `No longer here: ${whom}`,
+  noticeGoneYou: "You are no longer in this conversation",
   noticeLeft: (who) => `${who} left the conversation`,
   noticeLeftYou: "You left the conversation",
   noticeTitled: (title) => `The conversation is now called “${title}”`,
