@@ -5,9 +5,9 @@ import { fromBase64url } from "../../schemas/bytes.ts";
 import type { MemberId } from "../../schemas/ids.ts";
 import { isRefusal, REFUSALS, type RefusalCode } from "../../schemas/refusal.ts";
 import { type Addition, type Committed, commit } from "./group/commit.ts";
-import { facts, roster } from "./group/group.ts";
+import { roster } from "./group/group.ts";
 import { joinExternally } from "./group/join.ts";
-import { sameDevice } from "./group/state.ts";
+import { type Peer, sameDevice } from "./group/state.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Bytes, IntentRecord, Sealed, Wish } from "./records.ts";
 
@@ -21,8 +21,8 @@ type Prepared = readonly Addition[];
 export class Changes {
   readonly #ledger: Ledger;
   readonly #prepared = new Map<number, Prepared>();
-  /** The newest word of the server on which leaves must be committed out. */
-  #leaving: readonly number[] = [];
+  /** Whom the server last named to be committed out, by leaf: somebody else may sit there by now. */
+  #leaving: readonly Peer[] = [];
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger;
@@ -30,14 +30,19 @@ export class Changes {
 
   /** Leaves that must go, and still are there. */
   get leaving(): readonly number[] {
-    const { group } = this.#ledger;
-    const seats = new Set(group === null ? [] : roster(group).map(({ leaf }) => leaf));
-    const own = group === null ? undefined : facts(group)?.leaf;
-    return this.#leaving.filter((leaf) => seats.has(leaf) && leaf !== own);
+    if (this.#leaving.length === 0) return [];
+    const { group, surroundings } = this.#ledger;
+    const peers = group === null ? [] : roster(group);
+    const isHere = (gone: Peer) => peers.some((peer) => peer.leaf === gone.leaf && sameDevice(peer, gone));
+    return this.#leaving
+      .filter((gone) => isHere(gone) && !sameDevice(gone, surroundings.context.me))
+      .map(({ leaf }) => leaf);
   }
 
-  set leaving(leaves: readonly number[]) {
-    this.#leaving = leaves;
+  /** The server names the leaves that must be committed out. */
+  heed(leaves: readonly number[]): void {
+    const { group } = this.#ledger;
+    this.#leaving = group === null ? [] : roster(group).filter(({ leaf }) => leaves.includes(leaf));
   }
 
   /** Whether the server has yet to be asked before this can become a commit. */

@@ -303,7 +303,7 @@ export class Conversation {
 
   #expelSoon(leaves: readonly number[]): void {
     const { clock } = this.ledger.surroundings;
-    this.#changes.leaving = leaves;
+    this.#changes.heed(leaves);
     if (leaves.length === 0) return;
     const delay = this.#eager ? 0 : clock.random() * EXPEL_WITHIN;
     this.#eager = false;

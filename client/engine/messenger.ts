@@ -1,8 +1,9 @@
 // Owns the engine as drawing code sees it: opens the profile, answers what may be asked, and hands work to the session. No rules of its own.
 
-import type { ConversationId } from "../../schemas/ids.ts";
-import { newId } from "../../schemas/ids.ts";
-import { DEFAULT_POLICY } from "../../schemas/policy.ts";
+import * as v from "valibot";
+import { Name } from "../../schemas/api.ts";
+import { type ConversationId, newId } from "../../schemas/ids.ts";
+import { DEFAULT_POLICY, LIMITS } from "../../schemas/policy.ts";
 import { isRefusal, Refusal } from "../../schemas/refusal.ts";
 import {
   accountView,
@@ -34,8 +35,15 @@ export interface MessengerOptions {
   readonly fetch?: typeof fetch;
   readonly WebSocket?: typeof WebSocket;
   readonly clock?: Clock;
+  /** What the platform knows of its network; without it, only trying tells. */
+  readonly network?: Network;
   /** Told of what must not happen, for diagnosis; never with content. */
   readonly log?: (where: string, error: unknown) => void;
+}
+
+/** The part of a page's or worker's global that knows about the network. */
+export interface Network extends Pick<EventTarget, "addEventListener" | "removeEventListener"> {
+  readonly navigator: { readonly onLine: boolean };
 }
 
 const RUNNING = { table: "meta", key: "running" } as const;
@@ -63,7 +71,9 @@ class Messenger implements Engine {
   }
 
   async start(): Promise<void> {
-    const { store } = this.#options;
+    const { store, network } = this.#options;
+    network?.addEventListener("online", this.#networked);
+    network?.addEventListener("offline", this.#networked);
     this.#careful = (await store.get(RUNNING.table, RUNNING.key)) !== undefined;
     await store.write([{ ...RUNNING, value: new Uint8Array(1) }]);
     const account = await loadAccount(store);
@@ -79,7 +89,7 @@ class Messenger implements Engine {
     return {
       phase: account == null ? "fresh" : account.state === "ended" ? "ended" : "ready",
       code: account?.code ?? null,
-      connection: session?.online === true ? "online" : "connecting",
+      connection: session?.online === true ? "online" : this.#isOffline ? "offline" : "connecting",
       account: account == null ? null : accountView(account),
       policy: account?.policy ?? null,
       residency: session?.residency ?? null,
@@ -133,21 +143,23 @@ class Messenger implements Engine {
       if (known !== undefined) return known.ledger.id;
     }
     const id = newId<ConversationId>();
-    await conversations.create({ id, title, members: others });
+    await conversations.create({ id, title: title === null ? null : checkTitle(title), members: others });
     return id;
   };
 
-  add: Engine["add"] = (conversation, members) => this.#find(conversation).change({ kind: "add", members });
+  add: Engine["add"] = async (id, members) => this.#findOpen(id).change({ kind: "add", members });
 
-  remove: Engine["remove"] = (conversation, member) => this.#find(conversation).change({ kind: "remove", member });
+  remove: Engine["remove"] = async (id, member) => this.#findOpen(id).change({ kind: "remove", member });
 
-  leave: Engine["leave"] = (conversation) => this.#find(conversation).change({ kind: "leave" });
+  leave: Engine["leave"] = async (id) => this.#findOpen(id).change({ kind: "leave" });
 
   send: Engine["send"] = async (id, text, expiresIn) => {
-    const conversation = this.#find(id);
+    const conversation = this.#findOpen(id);
+    if (text.length === 0) throw new Refusal("malformed", { reason: "text" });
+    if (text.length > LIMITS.textCharacters) throw new Refusal("too_large", { most: LIMITS.textCharacters });
     const wanted = expiresIn === undefined ? settingsOf(conversation).expiresIn : expiresIn;
     this.#ready.conversations.touch(id);
-    const intent = await conversation.wish({ kind: "text", text, expiresIn: this.#allowed(wanted) });
+    const intent = await conversation.wish({ kind: "text", text: text.toWellFormed(), expiresIn: this.#allowed(wanted) });
     return keyOf(intent);
   };
 
@@ -164,12 +176,12 @@ class Messenger implements Engine {
   };
 
   rename: Engine["rename"] = async (id, title) => {
-    const conversation = this.#find(id);
-    await conversation.wish({ ...settingsOf(conversation), kind: "settings", title });
+    const conversation = this.#findOpen(id);
+    await conversation.wish({ ...settingsOf(conversation), kind: "settings", title: checkTitle(title) });
   };
 
   expire: Engine["expire"] = async (id, expiresIn) => {
-    const conversation = this.#find(id);
+    const conversation = this.#findOpen(id);
     await conversation.wish({ ...settingsOf(conversation), kind: "settings", expiresIn: this.#allowed(expiresIn) });
   };
 
@@ -200,15 +212,26 @@ class Messenger implements Engine {
   settled: Engine["settled"] = async (timeout) => this.#session?.settled(timeout);
 
   close: Engine["close"] = async () => {
+    const { store, network } = this.#options;
+    network?.removeEventListener("online", this.#networked);
+    network?.removeEventListener("offline", this.#networked);
     const session = this.#session;
     this.#session = null;
     session?.close();
     this.#clock.close();
     await session?.conversations.idle();
-    const { store } = this.#options;
     await store.write([{ ...RUNNING, value: null }]).catch((error: unknown) => this.#fault("close", error));
     await store.close();
   };
+
+  readonly #networked = (): void => {
+    if (!this.#isOffline) this.#session?.wake();
+    this.#live.changed();
+  };
+
+  get #isOffline(): boolean {
+    return this.#options.network?.navigator.onLine === false;
+  }
 
   get #means() {
     return { door: this.#door, store: this.#options.store };
@@ -226,6 +249,14 @@ class Messenger implements Engine {
   #find(id: ConversationId): Conversation {
     const conversation = this.#ready.conversations.find(id);
     if (conversation === undefined) throw new Refusal("not_found");
+    return conversation;
+  }
+
+  /** One that can still be written into. @throws {Refusal} forbidden — it has ended here, or its log is broken */
+  #findOpen(id: ConversationId): Conversation {
+    const conversation = this.#find(id);
+    const { state } = conversation.ledger.record;
+    if (state === "ended" || state === "broken") throw new Refusal("forbidden", { state });
     return conversation;
   }
 
@@ -274,6 +305,13 @@ class Messenger implements Engine {
   #fault(where: string, error: unknown): void {
     this.#options.log?.(where, error);
   }
+}
+
+/** @throws {Refusal} malformed — nothing anybody could call a conversation */
+function checkTitle(title: string): string {
+  const parsed = v.safeParse(Name, title);
+  if (!parsed.success) throw new Refusal("malformed", { reason: "title" });
+  return parsed.output;
 }
 
 function waiting({ ledger }: Conversation, key: string): IntentRecord | undefined {

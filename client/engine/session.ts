@@ -22,6 +22,9 @@ import { createTokens } from "./token.ts";
 /** Asked again this often when the server could not be reached, in ms. */
 const REFRESH_AGAIN = { least: 2_000, most: 60_000 };
 
+/** Other reasons to be shut out may pass: they are found out anew when the profile is next opened. */
+const FOR_GOOD: ReadonlySet<RefusalCode> = new Set(["device_revoked", "not_found", "forbidden"]);
+
 export interface SessionOptions {
   readonly account: AccountRecord;
   readonly token?: TokenAnswer | undefined;
@@ -238,7 +241,7 @@ export class Session {
     if (this.#account.state === "ended") return;
     this.#account = { ...this.#account, state: "ended", code };
     this.close();
-    await saveAccount(this.#options.store, this.#account);
+    if (FOR_GOOD.has(code)) await saveAccount(this.#options.store, this.#account);
     this.#options.live.changed();
     this.#check();
   }
