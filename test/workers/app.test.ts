@@ -192,7 +192,7 @@ describe("the browser client's files", () => {
         "form-action": ["'none'"],
         "base-uri": ["'none'"],
         "require-trusted-types-for": ["'script'"],
-        "trusted-types": ["kuvert", "solid"],
+        "trusted-types": ["kuvert"],
       });
       expect(Object.fromEntries(headers)).toMatchObject({
         "strict-transport-security": "max-age=63072000; includeSubDomains; preload",
