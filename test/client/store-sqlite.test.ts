@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
+import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
 import { openSqliteStore } from "../../client/cli/store-sqlite.ts";
 import type { Store, Write } from "../../client/engine/store.ts";
@@ -28,7 +29,7 @@ describe("contract", () => {
 
 /** Another process that opens `path` and writes pairs of rows for as long as it lives, one line per confirmed write. */
 async function startWriter(path: string): Promise<{ child: ChildProcess; lines: AsyncIterator<string> }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, "../support/store-writer.ts"), path], {
+  const child = spawn(process.execPath, [fileURLToPath(new URL("../support/store-writer.ts", import.meta.url)), path], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
