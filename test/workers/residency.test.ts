@@ -16,7 +16,10 @@ function double() {
     fetch: async () => new Response(null, { status: 200 }),
     claim: async () => [],
     ...Object.fromEntries(
-      ["found", "admit", "dismiss", "open", "stock", "expel", "close"].map((name) => [name, async () => undefined]),
+      ["found", "admit", "dismiss", "open", "stock", "expel", "close", "nudge"].map((name) => [
+        name,
+        async () => undefined,
+      ]),
     ),
   };
   const namespace = (path: string): unknown =>

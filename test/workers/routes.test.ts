@@ -324,6 +324,48 @@ describe("members and devices", () => {
   });
 });
 
+describe("announcements", () => {
+  test("A joining, a role, a removal and a policy are announced to everybody who is in, and to nobody else", async () => {
+    const owner = await signUp();
+    const [anna, ben] = [await join(owner), await join(owner)];
+    const told: string[] = [];
+    const MAILBOXES = {
+      getByName: (name: string) => ({
+        open: async () => undefined,
+        close: async () => undefined,
+        nudge: async ({ kind }: { kind: string }) => void told.push(`${kind} ${name.split("/")[1]}`),
+      }),
+    };
+    const environment = { ...env, MAILBOXES } as never;
+    const expectTold = (...people: { member: MemberId }[]) =>
+      expect(told.splice(0).sort()).toEqual(people.map(({ member }) => `directory ${member}`).sort());
+    const invite = await invited(owner);
+    expectTold();
+    const { body, person } = await joinBody(owner, invite);
+    await call("POST", "/api/members", { body, env: environment });
+    expectTold(owner, anna, ben, person);
+    const asOwner = { token: owner.token, env: environment };
+    await call("PATCH", `/api/members/${anna.member}`, { ...asOwner, body: { role: "admin" } });
+    expectTold(owner, anna, ben, person);
+    await call("DELETE", `/api/members/${ben.member}`, asOwner);
+    expectTold(owner, anna, person);
+    await call("PATCH", "/api/tenant", { ...asOwner, body: { policy: DEFAULT_POLICY } });
+    expectTold(owner, anna, person);
+  });
+
+  test("A what cannot be announced is done all the same", async () => {
+    const owner = await signUp();
+    const anna = await join(owner);
+    const MAILBOXES = { getByName: () => ({ nudge: () => Promise.reject(new Error("down")) }) };
+    const answer = await call("PATCH", `/api/members/${anna.member}`, {
+      token: owner.token,
+      env: { ...env, MAILBOXES } as never,
+      body: { role: "admin" },
+    });
+    expect(answer.status).toBe(204);
+  });
+});
+
 describe("policy", () => {
   test("A owner and admins set it, and the next token carries it", async () => {
     const owner = await signUp();
