@@ -30,7 +30,7 @@ async function joinBody(owner: Person, { id, secret }: { id: InviteId; secret: s
 }
 
 describe("sign-up", () => {
-  test("A makes tenant, owner and device in one step and signs them in", async () => {
+  test("H1 makes tenant, owner and device in one step and signs them in", async () => {
     const owner = await signUp();
     const { body } = await call("GET", "/api/tenant", owner);
     expect(body).toEqual({ id: owner.tenant, name: "Backhaus", residency: "eu", policy: DEFAULT_POLICY });
@@ -39,7 +39,7 @@ describe("sign-up", () => {
     expect(own.devices).toMatchObject([{ id: owner.device, revokedAt: null }]);
   });
 
-  test("A repeated after a lost answer succeeds again and changes nothing", async () => {
+  test("H2 repeated after a lost answer succeeds again and changes nothing", async () => {
     const owner = await newcomer(newId<TenantId>());
     const first = await call("POST", "/api/tenants", { body: signupBody(owner) });
     const second = await call("POST", "/api/tenants", { body: signupBody(owner) });
@@ -47,7 +47,7 @@ describe("sign-up", () => {
     expect(await members({ ...owner, token: second.body.token })).toHaveLength(1);
   });
 
-  test("A all at once, the same sign-up makes one tenant with one owner", async () => {
+  test("H2 all at once, the same sign-up makes one tenant with one owner", async () => {
     const owner = await newcomer(newId<TenantId>());
     const answers = await Promise.all(
       Array.from({ length: 6 }, () => call("POST", "/api/tenants", { body: signupBody(owner) })),
@@ -57,7 +57,7 @@ describe("sign-up", () => {
   });
 
   test.each(["tenant name", "residency", "member name", "device name", "device", "member", "keys"])(
-    "A the same tenant id with another %s is a conflict",
+    "H2 the same tenant id with another %s is a conflict",
     async (what) => {
       const owner = await newcomer(newId<TenantId>());
       await call("POST", "/api/tenants", { body: signupBody(owner) });
@@ -73,7 +73,7 @@ describe("sign-up", () => {
     },
   );
 
-  test("A without the device's own proof nobody is let in, however much is known of it", async () => {
+  test("H3 without the device's own proof nobody is let in, however much is known of it", async () => {
     const owner = await newcomer(newId<TenantId>());
     await call("POST", "/api/tenants", { body: signupBody(owner) });
     const thief = structuredClone(signupBody(owner));
@@ -86,7 +86,7 @@ describe("sign-up", () => {
     expect(await call("POST", "/api/tenants", { body: thief })).toMatchObject({ status: 403 });
   });
 
-  test("A a device its identity key has not certified is refused, and nothing is kept of it", async () => {
+  test("H3 a device its identity key has not certified is refused, and nothing is kept of it", async () => {
     const [owner, other] = [await newcomer(newId<TenantId>()), await newcomer(newId<TenantId>())];
     const body = signupBody(owner);
     body.member.device.certificate = other.introduction.device.certificate;
@@ -97,7 +97,7 @@ describe("sign-up", () => {
 });
 
 describe("invites", () => {
-  test("A shows its holder who invites, into what, and nothing more", async () => {
+  test("H5 shows its holder who invites, into what, and nothing more", async () => {
     const owner = await signUp("global");
     const { id, secret } = await invited(owner, { role: "admin" });
     const { body } = await call("POST", "/api/invites/look", { body: { invite: id, secret } });
@@ -109,7 +109,7 @@ describe("invites", () => {
     });
   });
 
-  test("A only the SHA-256 of a secret is kept", async () => {
+  test("H4 only the SHA-256 of a secret is kept", async () => {
     const owner = await signUp();
     const { id, secret, body } = await invited(owner);
     const row = await env.DIRECTORY.prepare("SELECT * FROM invites WHERE id = ?").bind(id).first();
@@ -117,7 +117,7 @@ describe("invites", () => {
     expect(JSON.stringify(row)).not.toContain(secret);
   });
 
-  test("A made again alike it stays one, made again otherwise it is a conflict", async () => {
+  test("H2 made again alike it stays one, made again otherwise it is a conflict", async () => {
     const owner = await signUp();
     const { body } = await invited(owner);
     expect((await call("POST", "/api/invites", { token: owner.token, body })).status).toBe(204);
@@ -129,7 +129,7 @@ describe("invites", () => {
     expect(await invites(stranger)).toHaveLength(0);
   });
 
-  test("A expired, used up and revoked are told apart to the holder of the secret, and to nobody else", async () => {
+  test("H5 expired, used up and revoked are told apart to the holder of the secret, and to nobody else", async () => {
     const owner = await signUp();
     const [expired, used, revoked] = [
       await invited(owner, { expiresIn: 60_000 }),
@@ -158,7 +158,7 @@ describe("invites", () => {
     expect(answers[0]).toMatchObject({ status: 404, body: { code: "not_found" } });
   });
 
-  test("A twenty join at once on seven uses: seven are in, thirteen are told it is used up", async () => {
+  test("H4 twenty join at once on seven uses: seven are in, thirteen are told it is used up", async () => {
     const owner = await signUp();
     const invite = await invited(owner, { uses: 7 });
     const bodies = await Promise.all(Array.from({ length: 20 }, () => joinBody(owner, invite)));
@@ -169,7 +169,7 @@ describe("invites", () => {
     expect(await invites(owner)).toMatchObject([{ usesLeft: 0 }]);
   });
 
-  test("A a join repeated after a lost answer spends one use, also when the last one is gone by then", async () => {
+  test("H4 a join repeated after a lost answer spends one use, also when the last one is gone by then", async () => {
     const owner = await signUp();
     const invite = await invited(owner, { uses: 2 });
     const { body, person } = await joinBody(owner, invite);
@@ -185,7 +185,7 @@ describe("invites", () => {
     expect((await signIn(person)).status).toBe(200);
   });
 
-  test("A joining with a taken member or device id is a conflict and spends no use", async () => {
+  test("H2 joining with a taken member or device id is a conflict and spends no use", async () => {
     const owner = await signUp();
     const present = await join(owner);
     const invite = await invited(owner);
@@ -203,7 +203,7 @@ describe("invites", () => {
     expect(await members(owner)).toHaveLength(2);
   });
 
-  test("A one who may no longer invite takes open invites along", async () => {
+  test("H6 one who may no longer invite takes open invites along", async () => {
     const owner = await signUp();
     const admin = await join(owner, "admin");
     const [kept, lost] = [await invited(owner), await invited(admin, { role: "admin" })];
@@ -234,7 +234,7 @@ async function newcomerWith(tenant: TenantId, ids: { member?: MemberId; device?:
 }
 
 describe("members and devices", () => {
-  test("A only owner and admins change roles, and nobody the owner's", async () => {
+  test("H7 only owner and admins change roles, and nobody the owner's", async () => {
     const owner = await signUp();
     const [admin, member] = [await join(owner, "admin"), await join(owner)];
     const patch = (by: Person, target: MemberId, role: string) =>
@@ -252,7 +252,7 @@ describe("members and devices", () => {
     ]);
   });
 
-  test("A a removed member is out at once with all its devices, and removing it again is alike", async () => {
+  test("H8 a removed member is out at once with all its devices, and removing it again is alike", async () => {
     const owner = await signUp();
     const member = await join(owner);
     const remove = (by: Person, target: MemberId) => call("DELETE", `/api/members/${target}`, by);
@@ -265,7 +265,7 @@ describe("members and devices", () => {
     expect(await members(owner)).toMatchObject([{ removedAt: null }, { removedAt: expect.any(Number) }]);
   });
 
-  test("A an admin may remove an admin, but neither the owner nor the owner's devices", async () => {
+  test("H7 an admin may remove an admin, but neither the owner nor the owner's devices", async () => {
     const owner = await signUp();
     const [admin, other] = [await join(owner, "admin"), await join(owner, "admin")];
     expect((await call("DELETE", `/api/members/${owner.member}`, admin)).body.code).toBe("forbidden");
@@ -273,7 +273,7 @@ describe("members and devices", () => {
     expect((await call("DELETE", `/api/members/${other.member}`, admin)).status).toBe(204);
   });
 
-  test("A a revoked device is out at once; only its member and admins may revoke it", async () => {
+  test("H8 a revoked device is out at once; only its member and admins may revoke it", async () => {
     const owner = await signUp();
     const [anna, ben] = [await join(owner), await join(owner)];
     const foreign = await call("DELETE", `/api/devices/${anna.device}`, ben);
@@ -288,7 +288,7 @@ describe("members and devices", () => {
     expect(body.devices).toMatchObject([{ id: ben.device, revokedAt: expect.any(Number) }]);
   });
 
-  test("A members see their own devices only", async () => {
+  test("H7 members see their own devices only", async () => {
     const owner = await signUp();
     const [anna, ben] = [await join(owner), await join(owner)];
     expect((await call("GET", `/api/devices?member=${anna.member}`, ben)).body.code).toBe("forbidden");
@@ -296,7 +296,7 @@ describe("members and devices", () => {
     expect((await call("GET", `/api/devices?member=${anna.member}`, owner)).body.devices).toHaveLength(1);
   });
 
-  test("A a demoted admin's old token no longer opens what admins may", async () => {
+  test("H11 a demoted admin's old token no longer opens what admins may", async () => {
     const owner = await signUp();
     const admin = await join(owner, "admin");
     expect((await call("GET", "/api/invites", admin)).status).toBe(200);
@@ -304,7 +304,7 @@ describe("members and devices", () => {
     expect((await call("GET", "/api/invites", admin)).body.code).toBe("forbidden");
   });
 
-  test("A a departure that the mailbox did not confirm is taken up at the tenant's next sign-in", async () => {
+  test("H8 a departure that the mailbox did not confirm is taken up at the tenant's next sign-in", async () => {
     const owner = await signUp();
     const member = await join(owner);
     const down = {
@@ -325,7 +325,7 @@ describe("members and devices", () => {
 });
 
 describe("announcements", () => {
-  test("A joining, a role, a removal and a policy are announced to everybody who is in, and to nobody else", async () => {
+  test("H25 joining, a role, a removal and a policy are announced to everybody who is in, and to nobody else", async () => {
     const owner = await signUp();
     const [anna, ben] = [await join(owner), await join(owner)];
     const told: string[] = [];
@@ -353,7 +353,7 @@ describe("announcements", () => {
     expectTold(owner, anna, person);
   });
 
-  test("A what cannot be announced is done all the same", async () => {
+  test("H25 what cannot be announced is done all the same", async () => {
     const owner = await signUp();
     const anna = await join(owner);
     const MAILBOXES = { getByName: () => ({ nudge: () => Promise.reject(new Error("down")) }) };
@@ -367,7 +367,7 @@ describe("announcements", () => {
 });
 
 describe("policy", () => {
-  test("A owner and admins set it, and the next token carries it", async () => {
+  test("H25 owner and admins set it, and the next token carries it", async () => {
     const owner = await signUp();
     const member = await join(owner);
     const policy = { ...DEFAULT_POLICY, minExpiry: 20_000, defaultExpiry: 30_000 };
@@ -383,7 +383,7 @@ describe("conversations", () => {
   const found = (by: Person, id: ConversationId, members: MemberId[]) =>
     call("POST", "/api/conversations", { token: by.token, body: { id, members } });
 
-  test("A founded once, listed to everybody in it and to nobody else; again alike it stays one", async () => {
+  test("H24 founded once, listed to everybody in it and to nobody else; again alike it stays one", async () => {
     const owner = await signUp();
     const [anna, ben] = [await join(owner), await join(owner)];
     const id = newId<ConversationId>();
@@ -397,7 +397,7 @@ describe("conversations", () => {
     expect(await conversations(ben)).toEqual([]);
   });
 
-  test("A founding with a removed, foreign or absent member is not_found alike", async () => {
+  test("H24 founding with a removed, foreign or absent member is not_found alike", async () => {
     const [owner, stranger] = [await signUp(), await signUp()];
     const gone = await join(owner);
     await call("DELETE", `/api/members/${gone.member}`, owner);
@@ -409,7 +409,7 @@ describe("conversations", () => {
     expect(answers[0]?.body.code).toBe("not_found");
   });
 
-  test("A any participant adds; creator and admins remove others; anybody leaves", async () => {
+  test("H24 any participant adds; creator and admins remove others; anybody leaves", async () => {
     const owner = await signUp();
     const [anna, ben, carl] = [await join(owner), await join(owner), await join(owner)];
     const id = newId<ConversationId>();
@@ -432,7 +432,7 @@ describe("conversations", () => {
     expect(await conversations(anna)).toMatchObject([{ members: [anna.member] }]);
   });
 
-  test("A a removed member is out of every list", async () => {
+  test("H8 a removed member is out of every list", async () => {
     const owner = await signUp();
     const anna = await join(owner);
     const id = newId<ConversationId>();
@@ -443,7 +443,7 @@ describe("conversations", () => {
 });
 
 describe("rate limits", () => {
-  test("A sign-up counts by address, and says when to come back", async () => {
+  test("H17 sign-up counts by address, and says when to come back", async () => {
     const headers = { "cf-connecting-ip": "203.0.113.7" };
     const answers = [];
     for (let n = 0; n < 12; n++) answers.push(await call("POST", "/api/tenants", { headers, body: {} }));
@@ -454,7 +454,7 @@ describe("rate limits", () => {
     expect((await call("POST", "/api/tenants", { body: {} })).status).toBe(400);
   });
 
-  test("A invites and sign-in count too, an IPv6 caller by its /64", async () => {
+  test("H17 invites and sign-in count too, an IPv6 caller by its /64", async () => {
     const limit = vi.fn(async () => ({ success: false }));
     const refusing = { ...env, INVITE_LIMIT: { limit }, SIGN_IN_LIMIT: { limit }, API_LIMIT: { limit } };
     const headers = { "cf-connecting-ip": "2001:db8:1:2:3:4:5:6" };
@@ -464,7 +464,7 @@ describe("rate limits", () => {
     expect(limit.mock.calls).toEqual(Array(4).fill([{ key: "2001:db8:1:2" }]));
   });
 
-  test("A a deployment without its limits refuses, a simulated one goes on", async () => {
+  test("H17 a deployment without its limits refuses, a simulated one goes on", async () => {
     const { SIGNUP_LIMIT: _, ...without } = env;
     expect((await call("POST", "/api/tenants", { body: {}, env: without })).status).toBe(400);
     const platform = { ...without, RESIDENCY: "platform" };
