@@ -1,6 +1,8 @@
+/// <reference types="vite/types/importMeta.d.ts" />
 // What every answer has in common: refusals, headers, caps, traces, and the files of the browser client.
 
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { PROTOCOL_VERSIONS } from "../../schemas/frames.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import { newId } from "../../schemas/ids.ts";
 import { LIMITS } from "../../schemas/policy.ts";
@@ -81,6 +83,17 @@ describe("refusals", () => {
       expect(status).toBeGreaterThanOrEqual(400);
       expect(["retry", "catch_up", "sign_in", "update", "give_up"]).toContain(remedy);
     }
+  });
+});
+
+test("H21 anybody may ask for the release and the protocols this server speaks", async () => {
+  const [text] = Object.values(
+    import.meta.glob<string>("../../package.json", { query: "?raw", import: "default", eager: true }),
+  );
+  const { version } = JSON.parse(text ?? "{}");
+  expect(await call("GET", "/api/about")).toMatchObject({
+    status: 200,
+    body: { product: "kuvert", release: version, protocols: [...PROTOCOL_VERSIONS] },
   });
 });
 

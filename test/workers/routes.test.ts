@@ -454,14 +454,22 @@ describe("rate limits", () => {
     expect((await call("POST", "/api/tenants", { body: {} })).status).toBe(400);
   });
 
-  test("H17 invites and sign-in count too, an IPv6 caller by its /64", async () => {
+  test("H17 invites and sign-in count by address too, an IPv6 caller by its /64", async () => {
     const limit = vi.fn(async () => ({ success: false }));
-    const refusing = { ...env, INVITE_LIMIT: { limit }, SIGN_IN_LIMIT: { limit }, API_LIMIT: { limit } };
+    const refusing = { ...env, INVITE_LIMIT: { limit }, API_LIMIT: { limit } };
     const headers = { "cf-connecting-ip": "2001:db8:1:2:3:4:5:6" };
     for (const path of ["/api/invites/look", "/api/members", "/api/tokens", "/api/challenges"]) {
       expect((await call("POST", path, { headers, body: {}, env: refusing })).status).toBe(429);
     }
     expect(limit.mock.calls).toEqual(Array(4).fill([{ key: "2001:db8:1:2" }]));
+  });
+
+  test("H17 sign-in is counted by device too, so that one office behind one address can sign in at once", async () => {
+    const owner = await signUp();
+    const limit = vi.fn(async () => ({ success: false }));
+    const answer = await signIn(owner, { env: { ...env, SIGN_IN_LIMIT: { limit } } });
+    expect(answer).toMatchObject({ status: 429, body: { code: "rate_limited" } });
+    expect(limit.mock.calls).toEqual([[{ key: owner.device }]]);
   });
 
   test("H17 a deployment without its limits refuses, a simulated one goes on", async () => {
