@@ -50,10 +50,11 @@ export class ConversationObject extends DurableObject<Env> {
     this.#parts = { storage, charter: new Charter(sql), log: new Log(sql), roster, sockets, effects, alarm };
     this.#receipts = new Receipts(roster, sockets, () => this.#settled());
     this.#acceptance = new Acceptance(this.#parts, this.#receipts);
-    this.#batch = new Batch(
-      (asked) => this.#acceptance.decide(asked),
-      () => Math.max(5, sockets.size * 0.05),
-    );
+    this.#batch = new Batch({
+      flush: (asked) => this.#acceptance.decide(asked),
+      durable: () => storage.sync(),
+      window: () => Math.max(5, sockets.size * 0.05),
+    });
     this.#rate = new Rate({ perSecond: Number(env.SENDS_PER_SECOND ?? 50), burst: Number(env.SENDS_BURST ?? 500) });
   }
 
