@@ -91,7 +91,7 @@ class Messenger implements Engine {
     return {
       phase: account == null ? "fresh" : account.state === "ended" ? "ended" : "ready",
       code: account?.code ?? null,
-      connection: session?.online === true ? "online" : this.#isOffline ? "offline" : "connecting",
+      connection: this.#isOffline ? "offline" : session?.online === true ? "online" : "connecting",
       account: account == null ? null : accountView(account),
       policy: account?.policy ?? null,
       residency: session?.residency ?? this.#residency,
