@@ -93,6 +93,7 @@ describe("the walk", () => {
     await dialog.getByRole("button", { name: "Hinzufügen" }).click();
     await carla.open("Backstube");
     await carla.page.getByText("Anna Sommer hat Sie hinzugefügt").waitFor();
+    for (const { page } of [anna, ben, carla]) await page.getByText("3 Personen", { exact: true }).first().waitFor();
     await anna.page.keyboard.press("Escape");
     await anna.send("Willkommen Carla!");
     await ben.send("Schön, dass du da bist.");
