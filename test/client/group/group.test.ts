@@ -198,10 +198,11 @@ describe("E10: a device may let itself in again, in its own place", () => {
 describe("E11: who is removed reads nothing any more and keeps no secret", () => {
   test("E11: a single Remove renews all secrets; the removed device ends with one row", async () => {
     const contexts = await crowd(3);
-    const { groups, conversation } = await gather(contexts);
+    const { groups, rows: all, conversation } = await gather(contexts);
     const [a, , c] = groups;
     const context = contexts[2];
-    const rows = new Rows();
+    const rows = all[2];
+    expect(rows.list().length).toBeGreaterThan(1);
     const made = await commitOf(a, { remove: [2] });
     const decoded = decodeMlsMessage(made.bundle.commit, 0)?.[0];
     const content = decoded?.wireformat === "mls_public_message" ? decoded.publicMessage.content : undefined;
@@ -292,6 +293,19 @@ describe("E15: the size of a message tells its bucket and no more", () => {
     const plaintext = crypto.getRandomValues(new Uint8Array(MAX_PLAINTEXT));
     const { bytes } = await seal(a, plaintext);
     expect((await openNow(b, bytes)).outcome).toMatchObject({ kind: "message", plaintext });
+  });
+});
+
+describe("E2: a leaf is who its certified credential says, and stays it", () => {
+  test("E2: trust is asked when a device enters, not for the commits it makes later", async () => {
+    const [a, b] = (await gather(await crowd(2))).groups;
+    const wary = { ...b, context: { ...b.context, trust: () => false } };
+    expect((await openNow(wary, (await commitOf(a)).bundle.commit)).outcome.kind).toBe("epoch");
+    const newcomer = await createContext();
+    const add = [addition(newcomer.me, await keyPackageOf(newcomer.me))];
+    const { bundle } = await commitOf(a, { add });
+    expect((await openNow(wary, bundle.commit)).outcome).toEqual({ kind: "unreadable", reason: "untrusted" });
+    expect(await commit(wary, { add, now: NOW })).toMatchObject({ kind: "refused", reason: "untrusted" });
   });
 });
 

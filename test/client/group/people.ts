@@ -101,7 +101,7 @@ export class Rows {
 
 export const conversationId = (): ConversationId => newId<ConversationId>();
 
-/** A confirmed group of `contexts`, made by the first; the groups in the same order, and the bundle's public parts. */
+/** A confirmed group of `contexts`, made by the first; groups and rows in the same order, and the bundle's public parts. */
 export async function gather<const Contexts extends readonly [Context, ...Context[]]>(
   contexts: Contexts,
   conversation = conversationId(),
@@ -112,13 +112,26 @@ export async function gather<const Contexts extends readonly [Context, ...Contex
   const add = rest.map(({ me }, index) => addition(me, keyPackages[index] as OwnKeyPackage));
   const made = await commitOf(created.group, { add });
   const welcome = made.bundle.welcome?.bytes ?? new Uint8Array();
-  const groups = [confirmPending(made.group).group];
+  const confirmed = confirmPending(made.group);
+  const groups = [confirmed.group];
+  const rows = [new Rows()];
+  for (const { writes } of [created, made, confirmed]) rows[0]?.apply(writes);
   for (const [index, context] of rest.entries()) {
     const keyPackage = keyPackages[index]?.privateRecord ?? new Uint8Array();
-    groups.push((await joinOf({ welcome, keyPackage, context, conversation })).group);
+    const joined = await joinOf({ welcome, keyPackage, context, conversation });
+    groups.push(joined.group);
+    rows.push(new Rows());
+    rows.at(-1)?.apply(joined.writes);
   }
   const { groupInfo } = made.bundle;
-  return { conversation, groups: groups as { [At in keyof Contexts]: Group }, welcome, groupInfo, keyPackages };
+  return {
+    conversation,
+    groups: groups as { [At in keyof Contexts]: Group },
+    rows: rows as { [At in keyof Contexts]: Rows },
+    welcome,
+    groupInfo,
+    keyPackages,
+  };
 }
 
 /** A commit that must succeed. */

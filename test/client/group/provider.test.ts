@@ -12,7 +12,7 @@ import {
 } from "../../../client/engine/group/device-keys.ts";
 import { writeMessage } from "../../../client/engine/group/frame.ts";
 import { seal } from "../../../client/engine/group/group.ts";
-import { generateOwn, openKeyPackage } from "../../../client/engine/group/key-packages.ts";
+import { openKeyPackage } from "../../../client/engine/group/key-packages.ts";
 import { KEY_PACKAGE_LIFE, MAX_BYTES } from "../../../client/engine/group/limits.ts";
 import { makeSuite, nativeCurves } from "../../../client/engine/group/provider.ts";
 import { fallbackCurves } from "../../../client/engine/group/provider-fallback.ts";
@@ -20,7 +20,7 @@ import type { Me } from "../../../client/engine/group/state.ts";
 import { isContributoryKey } from "../../../client/engine/group/weak-keys.ts";
 import { concat, equalBytes, randomBytes, utf8 } from "../../../schemas/bytes.ts";
 import { certificatePayload } from "../../../schemas/credential.ts";
-import { decoded, forgeCommit } from "./attacker.ts";
+import { decoded, forgeCommit, resignedKeyPackage } from "./attacker.ts";
 import {
   addition,
   createContext,
@@ -115,25 +115,9 @@ describe("E13: a key package lives 90 days and is what it was asked to be", () =
     const [first, second] = await crowd(2);
     return { groups: (await gather([first, second])).groups, newcomer: await createContext() };
   }
-  const withLifetime = async (me: Me, notBefore: number, notAfter: number) => {
-    const { publicPackage } = await generateOwn(me, { lastResort: false, now: NOW });
-    const { signLeafNodeKeyPackage } = await import("ts-mls/leafNode.js");
-    const { signKeyPackage } = await import("ts-mls/keyPackage.js");
-    const { suite } = await import("../../../client/engine/group/provider.ts");
-    const { signature } = await suite();
+  const withLifetime = (me: Me, notBefore: number, notAfter: number) => {
     const lifetime = { notBefore: BigInt(Math.floor(notBefore / 1000)), notAfter: BigInt(Math.floor(notAfter / 1000)) };
-    const { leafNode } = publicPackage;
-    const signed = await signLeafNodeKeyPackage(
-      { ...leafNode, lifetime } as never,
-      me.signatureKey.privateKey,
-      signature,
-    );
-    const keyPackage = await signKeyPackage(
-      { ...publicPackage, leafNode: signed },
-      me.signatureKey.privateKey,
-      signature,
-    );
-    return writeMessage({ wireformat: "mls_key_package", keyPackage });
+    return resignedKeyPackage(me, (leaf) => ({ ...leaf, lifetime }));
   };
 
   test("E13: it says when it ends, whether it is the last resort, and which it is", async () => {
