@@ -18,6 +18,7 @@ import { acceptUpgrade, refuseUpgrade } from "../upgrade.ts";
 import { Acceptance, type Asked, refused } from "./acceptance.ts";
 import { Batch } from "./batch.ts";
 import { Charter } from "./charter.ts";
+import { encodeEnvelopes } from "./envelopes-bytes.ts";
 import { Log } from "./log.ts";
 import type { Who } from "./order.ts";
 import type { MailboxEffect, Parts } from "./parts.ts";
@@ -215,7 +216,8 @@ export class ConversationObject extends DurableObject<Env> {
     const now = Date.now();
     const { envelopes, hash } = log.page(after, now);
     const head = log.head.seq;
-    sockets.send(session, { type: "envelopes", envelopes, hash, head, delivered: this.#receipts.delivered(), now });
+    const delivered = this.#receipts.told;
+    sockets.sendBytes(session, encodeEnvelopes({ type: "envelopes", envelopes, hash, head, delivered, now }));
     if ((envelopes.at(-1)?.seq ?? after) >= head) sockets.enliven(session, head);
   }
 
