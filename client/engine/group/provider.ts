@@ -92,10 +92,16 @@ let chosen: Promise<CiphersuiteImpl> | undefined;
 
 /** The cipher suite for this platform; the JavaScript curves are loaded only where WebCrypto lacks them. */
 export function suite(): Promise<CiphersuiteImpl> {
-  chosen ??= hasNativeCurves().then(async (native) =>
-    makeSuite(native ? nativeCurves() : (await import("./provider-fallback.ts")).fallbackCurves()),
-  );
+  chosen ??= choose().catch((error: unknown) => {
+    chosen = undefined; // the chunk may load next time
+    throw error;
+  });
   return chosen;
+}
+
+async function choose(): Promise<CiphersuiteImpl> {
+  if (await hasNativeCurves()) return makeSuite(nativeCurves());
+  return makeSuite((await import("./provider-fallback.ts")).fallbackCurves());
 }
 
 async function hasNativeCurves(): Promise<boolean> {

@@ -309,8 +309,8 @@ describe("E2: a leaf is who its certified credential says, and stays it", () => 
   });
 });
 
-describe("E18: who may change the roster is one rule, asked on every device", () => {
-  test("E18: a change that it forbids is neither made nor followed", async () => {
+describe("E17: who may change the roster is one rule, asked on every device", () => {
+  test("E17: a change that it forbids is neither made nor followed", async () => {
     const contexts = await crowd(3);
     const { groups } = await gather(contexts);
     const [a, b] = groups;
@@ -333,7 +333,7 @@ describe("E18: who may change the roster is one rule, asked on every device", ()
     expect((await commit(watching, { now: NOW })).kind).toBe("committed");
   });
 
-  test("E18: what cannot be done is refused by name", async () => {
+  test("E17: what cannot be done is refused by name", async () => {
     const contexts = await crowd(2);
     const { groups } = await gather(contexts);
     const [a] = groups;

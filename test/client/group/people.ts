@@ -153,17 +153,6 @@ export function openNow(group: Group, bytes: Uint8Array, acceptedAt = NOW): Prom
   return open(group, bytes, { acceptedAt });
 }
 
-/** Delivers a commit to all groups and returns them after it; throws when one cannot follow. */
-export async function deliver(groups: readonly Group[], bytes: Uint8Array): Promise<Group[]> {
-  return Promise.all(
-    groups.map(async (group) => {
-      const opened = await openNow(group, bytes);
-      if (opened.outcome.kind !== "epoch") throw new Error(`commit refused: ${JSON.stringify(opened.outcome)}`);
-      return opened.group;
-    }),
-  );
-}
-
 /** Everything a group holds in memory, as text: to see that nothing changed. */
 export function snapshot(group: Group): string {
   const { live } = group;
