@@ -46,7 +46,7 @@ async function assault<Schema extends typeof ServerFrame | typeof MailboxServerF
   return closed === "" ? codes : [...codes, closed];
 }
 
-test("F4 bad frames change nothing, disturb nobody and are never a bug", { timeout: 120_000 }, async () => {
+test("F14: bad frames change nothing, disturb nobody and are never a bug", { timeout: 120_000 }, async () => {
   const bug = vi.spyOn(console, "error");
   const intruder = device();
   const { room, first } = await Room.full(device());
@@ -81,7 +81,7 @@ test("F4 bad frames change nothing, disturb nobody and are never a bug", { timeo
   expect(bug).not.toHaveBeenCalled();
 });
 
-test("F5 a frame above the cap is refused unread, text is refused, and twenty such end the socket", async () => {
+test("F15: a frame above the cap is refused unread, text is refused, and twenty such end the socket", async () => {
   const { first } = await Room.full(device());
   first.socket.raw(new Uint8Array(LIMITS.frameBytes + 1));
   expect(await first.refusal()).toMatchObject({ code: "too_large", id: null });
@@ -91,14 +91,14 @@ test("F5 a frame above the cap is refused unread, text is refused, and twenty su
   expect(await first.socket.closed).toEqual({ code: 4000, reason: "malformed" });
 });
 
-test("F6 a refused send or commit is named by its id where that can be read", async () => {
+test("F16: a refused send or commit is named by its id where that can be read", async () => {
   const { first } = await Room.full(device());
   const bytes = privateMessage({ conversation: newId(), epoch: 1 }, "x".repeat(LIMITS.envelopeBytes));
   first.socket.say({ type: "send", id: id.slice(), bytes });
   expect(await first.refusal()).toMatchObject({ code: "malformed", id });
 });
 
-test("F7 bad frames to a mailbox change nothing and are never a bug", { timeout: 120_000 }, async () => {
+test("F17: bad frames to a mailbox change nothing and are never a bug", { timeout: 120_000 }, async () => {
   const bug = vi.spyOn(console, "error");
   const room = new Room();
   await room.openMailbox(room.founder);

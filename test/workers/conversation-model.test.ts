@@ -167,7 +167,7 @@ class Life {
 
 afterEach(() => vi.restoreAllMocks());
 
-test("O8 whatever happens, every device has the same gapless, proven log with everything accepted in it once", {
+test("O17: whatever happens, every device has the same gapless, proven log with everything accepted in it once", {
   timeout: 240_000,
 }, async () => {
   await fc.assert(
