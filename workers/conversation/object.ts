@@ -161,6 +161,8 @@ export class ConversationObject extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     await this.#parts.alarm.ring(
       async () => {
+        // A resend that waits must be recognised before what it repeats is forgotten
+        this.#batch.flush();
         sweep(this.#parts, Date.now());
         await this.#parts.effects.run(Date.now());
       },
