@@ -89,7 +89,11 @@ export class Departures {
     // Sealed by the half window, so that many share a write
     const room = sealed.length <= OUT_OF_ORDER / 2 ? OUT_OF_ORDER : 0;
     const fresh = messages.slice(sealed.length, room);
-    if (fresh.length > 0 && facts(group)?.updateDue) return this.#changes.refresh();
+    if (fresh.length > 0 && facts(group)?.updateDue) {
+      await this.#changes.refresh();
+      await this.pump();
+      return false;
+    }
     if (fresh.length > 0) await this.#sealAll(fresh);
     return sealed.length + fresh.length === messages.length;
   }
