@@ -53,7 +53,7 @@ export const en: Words = {
   joinHint: "Does your company use Kuvert already? Open the invitation link that you were given.",
   residencyEu: "The data stays in the European Union.",
   residencyGlobal: "The data is kept around the world.",
-  residencySimulated: "This server runs locally: where data is kept is only simulated.",
+  residencySimulated: "This server runs locally and only simulates that the data stays in the European Union.",
   nameMissing: "Please fill in this field.",
   nameInvalid: "Please use at most 80 ordinary characters.",
 
@@ -235,7 +235,7 @@ export const en: Words = {
   appearanceTitle: "Appearance",
   language: "Language",
   theme: "Colours",
-  themes: { auto: "As the device", light: "Light", dark: "Dark" },
+  themes: { auto: "Automatic", light: "Light", dark: "Dark" },
   languages: { de: "Deutsch", en: "English" },
 
   elsewhereTitle: "Kuvert is already open in another tab",
