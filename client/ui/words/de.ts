@@ -145,7 +145,6 @@ export const de = {
   messageTo: (title: string) => `Nachricht an ${title}`,
   send: "Senden",
   messageTimer: "Lebensdauer dieser Nachricht",
-  timerDefault: "Wie eingestellt",
   timerDefaultOff: "Unbegrenzt (wie eingestellt)",
   timerDefaultOn: (duration: string) => `${duration} (wie eingestellt)`,
 
@@ -197,7 +196,6 @@ export const de = {
 
   role: { owner: "Inhaberschaft", admin: "Verwaltung", member: "Mitglied" },
   asRole: { owner: "Inhaber:in", admin: "Verwalter:in", member: "Mitglied" },
-  company: "Unternehmen",
   membersTitle: "Mitglieder",
   gone: "Ausgeschieden",
   invitesTitle: "Einladungen",

@@ -141,7 +141,6 @@ export const en: Words = {
   messageTo: (title) => `Message to ${title}`,
   send: "Send",
   messageTimer: "Lifetime of this message",
-  timerDefault: "As set",
   timerDefaultOff: "Unlimited (as set)",
   timerDefaultOn: (duration) => `${duration} (as set)`,
 
@@ -192,7 +191,6 @@ export const en: Words = {
 
   role: { owner: "Owner", admin: "Administrator", member: "Member" },
   asRole: { owner: "owner", admin: "administrator", member: "member" },
-  company: "Company",
   membersTitle: "Members",
   gone: "Left",
   invitesTitle: "Invitations",
