@@ -6,6 +6,9 @@ import { equalBytes } from "../../schemas/bytes.ts";
 import { decodeCbor, encodeCbor } from "../../schemas/cbor.ts";
 import { readHeader } from "../../schemas/envelope.ts";
 import type { EnvelopesFrame, ReadyFrame } from "../../schemas/frames.ts";
+import type { Draft } from "./draft.ts";
+import type { Outcome } from "./group/open.ts";
+import { openMany } from "./group/open-many.ts";
 import { type Reading, takeIn } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Line } from "./line.ts";
@@ -15,8 +18,8 @@ import { pause } from "./pause.ts";
 /** Envelopes that share one write. */
 const PAGE = 256;
 const CAREFUL_PAGE = 32;
-/** A long page lets others have their turn this often. */
-const PAUSE_EVERY = 50;
+/** Messages opened side by side; after so many, others have their turn. */
+const SIDE_BY_SIDE = 64;
 /** What was being taken in when the engine died this often is not looked at again. */
 const FATAL = 2;
 
@@ -121,15 +124,38 @@ export class Arrivals {
       me: surroundings.context.me.member,
       now: surroundings.time.now(),
       quarantined,
+      opened: quarantined ? new Map() : await this.#openAhead(draft, page),
     };
-    for (const [index, { envelope, hash }] of page.entries()) {
+    for (const { envelope, hash } of page) {
       if ((await takeIn(draft, envelope, reading)) === "broken") return false;
       draft.set({ cursor: envelope.seq, hash, known: Math.max(draft.record.known, envelope.seq) });
       heads.add({ seq: envelope.seq, hash });
-      if (index % PAUSE_EVERY === PAUSE_EVERY - 1) await pause();
     }
     await this.#ledger.save(draft);
     return true;
+  }
+
+  /** Opens others' messages side by side, as far as they are all in order; the rest is for intake to open one by one. */
+  async #openAhead(draft: Draft, page: readonly Linked[]): Promise<ReadonlyMap<number, Outcome>> {
+    const opened = new Map<number, Outcome>();
+    const { outbox } = this.#ledger;
+    const foreign = page.flatMap(({ envelope: { id, seq, bytes } }) =>
+      bytes === null || outbox.find(id) !== undefined ? [] : [{ seq, bytes }],
+    );
+    if (draft.record.lost || foreign.length < 2) return opened;
+    for (let at = 0; at < foreign.length; at += SIDE_BY_SIDE) {
+      const some = foreign.slice(at, at + SIDE_BY_SIDE);
+      const bytes = some.map((one) => one.bytes);
+      const many = draft.group === null ? undefined : await openMany(draft.group, bytes);
+      if (many === undefined) break;
+      draft.step(many);
+      for (const [index, { seq }] of some.entries()) {
+        const message = many.messages[index];
+        if (message !== undefined) opened.set(seq, message);
+      }
+      await pause();
+    }
+    return opened;
   }
 
   /** Envelopes that may share a write: a commit stands alone. */
