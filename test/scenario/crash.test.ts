@@ -90,7 +90,7 @@ async function storm(acknowledged: () => number): Promise<number[]> {
   return recoveries;
 }
 
-test(`T crash: ${KILLS} kills in mid-stream lose, repeat and reorder nothing (seed ${SEED})`, {
+test(`T19: ${KILLS} kills in mid-stream lose, repeat and reorder nothing (seed ${SEED})`, {
   timeout: LIMIT,
 }, async () => {
   const engines = await company(["a", "b", "c", "d", "sleeper"]);

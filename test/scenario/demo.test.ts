@@ -40,7 +40,7 @@ function startDemo(...args: string[]) {
 
 const linkFor = (role: string, text: string): string => new RegExp(`${role}: +(\\S+/join#\\S+)`).exec(text)?.[1] ?? "";
 
-test("CLI-30 the demo founds a bakery in which a visitor is welcomed and answered", { timeout: 90_000 }, async () => {
+test("L30: the demo founds a bakery in which a visitor is welcomed and answered", { timeout: 90_000 }, async () => {
   const { child, said, ended } = startDemo("--stay");
   await expect.poll(() => said.text, { timeout: 45_000 }).toContain("stay online");
   expect(linkFor("admin", said.text)).not.toBe("");
