@@ -116,7 +116,7 @@ test("F5: content survives its binary form and unknown content is refused", () =
   expect(decodeCbor(encodeContent(content))).toBeDefined();
 });
 
-test("X1: a policy whose default lies outside its bounds is refused", () => {
+test("X36: a policy whose default lies outside its bounds is refused", () => {
   expect(v.is(Policy, DEFAULT_POLICY)).toBe(true);
   expect(v.is(Policy, { ...DEFAULT_POLICY, minExpiry: 60_000, defaultExpiry: 10_000 })).toBe(false);
   expect(v.is(Policy, { ...DEFAULT_POLICY, minExpiry: 60_000, maxExpiry: 30_000 })).toBe(false);
