@@ -17,7 +17,6 @@ import { pause } from "./pause.ts";
 
 /** Envelopes that share one write. */
 const PAGE = 256;
-const CAREFUL_PAGE = 32;
 /** Messages opened side by side; after so many, others have their turn. */
 const SIDE_BY_SIDE = 64;
 /** What was being taken in when the engine died this often is not looked at again. */
@@ -162,7 +161,7 @@ export class Arrivals {
   #page(linked: readonly Linked[], at: number): readonly Linked[] {
     const first = linked[at];
     const isSuspect = this.#marker !== null && (first?.envelope.seq ?? 0) <= this.#marker.to;
-    const limit = isSuspect ? 1 : this.#careful ? CAREFUL_PAGE : PAGE;
+    const limit = isSuspect ? 1 : PAGE;
     let end = at + 1;
     if (!isCommit(first)) while (end < linked.length && end - at < limit && !isCommit(linked[end])) end++;
     return linked.slice(at, end);
