@@ -23,7 +23,7 @@ async function three() {
   return { anna, bert, carl, rows: rows[2] };
 }
 
-test("E a backlog opened side by side leads to the same messages, group and rows as one by one", async () => {
+test("E18: a backlog opened side by side leads to the same messages, group and rows as one by one", async () => {
   const { anna, bert, carl, rows } = await three();
   const [a, b] = [await say(anna, 20), await say(bert, 20)];
   const mixed = a.sealed.flatMap((bytes, index) => [bytes, b.sealed[index] ?? bytes]);
@@ -58,7 +58,7 @@ const oddities: Record<string, (given: { anna: Group; carl: Group; sealed: Uint8
   nothing: async () => [],
 };
 
-test.each(Object.keys(oddities))("E a backlog with %s is left as it is, to be opened one by one", async (oddity) => {
+test.each(Object.keys(oddities))("E18: a backlog with %s is left as it is, to be opened one by one", async (oddity) => {
   const { anna, carl } = await three();
   const { group, sealed } = await say(anna, 5);
   const before = snapshot(carl);
@@ -69,7 +69,7 @@ test.each(Object.keys(oddities))("E a backlog with %s is left as it is, to be op
   expect(outcome.kind).toBe("message");
 });
 
-test("E a member who seals in another's name opens nothing", async () => {
+test("E2, E18: a member who seals in another's name opens nothing", async () => {
   const { anna, bert, carl } = await three();
   const { me } = bert.context;
   const forged = await say({ ...anna, context: { ...anna.context, me } }, 3);
