@@ -5,7 +5,7 @@ import type * as v from "valibot";
 import { equalBytes } from "../../schemas/bytes.ts";
 import { decodeCbor, encodeCbor } from "../../schemas/cbor.ts";
 import { readHeader } from "../../schemas/envelope.ts";
-import type { EnvelopesFrame, ReadyFrame } from "../../schemas/frames.ts";
+import type { EnvelopesFrame, Head, ReadyFrame } from "../../schemas/frames.ts";
 import type { Draft } from "./draft.ts";
 import type { Outcome } from "./group/open.ts";
 import { openMany } from "./group/open-many.ts";
@@ -38,6 +38,8 @@ export class Arrivals {
   #careful: boolean;
   /** What was being taken in when an earlier run died. */
   #marker: Marker | null = null;
+  /** Where the log stood when the socket was opened, until that has been reached. */
+  #head: Head | null = null;
 
   constructor(ledger: Ledger, line: Line) {
     this.#ledger = ledger;
@@ -58,8 +60,9 @@ export class Arrivals {
     const { cursor, hash } = record;
     if (head.seq < cursor || (head.seq === cursor && !equalBytes(head.hash, hash))) return this.break();
     if (delivered > record.delivered) this.deliver(delivered);
-    const group = this.#ledger.group?.live;
-    if (first > cursor + 1 || (head.seq === cursor && group != null && head.epoch > group.number)) await this.lose();
+    this.#head = head;
+    if (first > cursor + 1) await this.lose();
+    await this.#compareEpoch();
     if (head.seq > cursor && !this.#ledger.record.lost) this.#line.pull(cursor);
     else if (head.seq > cursor && first <= cursor + 1) this.#line.pull(cursor);
   }
@@ -77,6 +80,7 @@ export class Arrivals {
       if (!this.#line.live) this.#line.pull(this.#ledger.record.cursor);
     }
     if (this.#line.live) this.#careful = false;
+    await this.#compareEpoch();
   }
 
   /** Everybody has everything up to `seq`. Saved with the next write: the server says it again at every resume. */
@@ -84,6 +88,14 @@ export class Arrivals {
     const { surroundings, id } = this.#ledger;
     this.#ledger.record = { ...this.#ledger.record, delivered: Math.min(seq, this.#ledger.record.cursor) };
     surroundings.live.timeline(id);
+  }
+
+  /** Commits may have been destroyed before this device saw them: then the group is behind although the log is not. */
+  async #compareEpoch(): Promise<void> {
+    const { group, record } = this.#ledger;
+    if (this.#head === null || record.cursor < this.#head.seq) return;
+    if (group?.live != null && group.live.number < this.#head.epoch) await this.lose();
+    this.#head = null;
   }
 
   /** The group cannot follow the log any more. */

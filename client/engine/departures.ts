@@ -27,6 +27,8 @@ export class Departures {
   readonly #ledger: Ledger;
   readonly #line: Line;
   readonly #changes: Changes;
+  /** Told when what was put off may be tried again. */
+  readonly #again: () => void;
   /** Intents, by order, that left on the present socket. */
   readonly #sent = new Set<number>();
   readonly #refusedCommits = new Map<number, number>();
@@ -34,10 +36,11 @@ export class Departures {
   #held: number | null = null;
   #pausedUntil = 0;
 
-  constructor(ledger: Ledger, { line, changes }: { line: Line; changes: Changes }) {
+  constructor(ledger: Ledger, { line, changes, again }: { line: Line; changes: Changes; again: () => void }) {
     this.#ledger = ledger;
     this.#line = line;
     this.#changes = changes;
+    this.#again = again;
   }
 
   /** A new socket: nothing has been sent on it. */
@@ -187,6 +190,8 @@ export class Departures {
     const attempts = (this.#refusedCommits.get(intent.order) ?? 0) + 1;
     this.#refusedCommits.set(intent.order, attempts);
     if (attempts >= COMMIT_ATTEMPTS || intent.wish?.kind === "rejoin") return this.fail(intent, "commit_forbidden");
+    // Whoever could not be added may have another device by now
+    this.#changes.forget(intent);
     const draft = this.#ledger.draft();
     this.#unseal(draft, intent);
     const open: IntentRecord = { ...intent, sealed: null };
@@ -206,9 +211,7 @@ export class Departures {
     const { clock } = this.#ledger.surroundings;
     const wait = Math.max(RETRY_AFTER / 2, delay) * (1 + clock.random() / 2);
     this.#pausedUntil = clock.now() + wait;
-    clock.after(wait, () => {
-      if (this.#line.live) void this.#ledger.turn(() => this.pump());
-    });
+    clock.after(wait, this.#again);
   }
 
   #pending(kind: Wish["kind"]): IntentRecord | undefined {

@@ -46,6 +46,8 @@ export interface Network extends Pick<EventTarget, "addEventListener" | "removeE
   readonly navigator: { readonly onLine: boolean };
 }
 
+/** How long leaving waits for what is still to be sent, in ms. */
+const LAST_WORDS = 3_000;
 /** How long a server that did not say what it is is left alone, in ms. */
 const ASK_AGAIN = 5_000;
 
@@ -156,7 +158,12 @@ class Messenger implements Engine {
 
   remove: Engine["remove"] = async (id, member) => this.#findOpen(id).change({ kind: "remove", member });
 
-  leave: Engine["leave"] = async (id) => this.#findOpen(id).change({ kind: "leave" });
+  leave: Engine["leave"] = async (id) => {
+    const conversation = this.#findOpen(id);
+    // What was said before leaving should be heard
+    await conversation.drained(LAST_WORDS);
+    await conversation.change({ kind: "leave" });
+  };
 
   send: Engine["send"] = async (id, text, expiresIn) => {
     const conversation = this.#findOpen(id);
@@ -247,7 +254,8 @@ class Messenger implements Engine {
   }
 
   get #ready(): Session {
-    if (this.#session === null) throw new Refusal(this.#ended?.code ?? "unauthenticated");
+    const account = this.#session?.account ?? this.#ended;
+    if (this.#session === null || account?.state === "ended") throw new Refusal(account?.code ?? "unauthenticated");
     return this.#session;
   }
 
@@ -256,7 +264,7 @@ class Messenger implements Engine {
   }
 
   #find(id: ConversationId): Conversation {
-    const conversation = this.#ready.conversations.find(id);
+    const conversation = (this.#session ?? this.#ready).conversations.find(id);
     if (conversation === undefined) throw new Refusal("not_found");
     return conversation;
   }

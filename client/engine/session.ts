@@ -52,6 +52,7 @@ export class Session {
   readonly #waiting = new Set<() => void>();
   #account: AccountRecord;
   #refreshing: Promise<void> | null = null;
+  #isStale = false;
   #refreshFailures = 0;
   #hasRefreshed = false;
 
@@ -139,8 +140,11 @@ export class Session {
 
   /** Fetches anew what the server knows of tenant and members; tries again by itself. */
   refresh(): void {
+    // What is being fetched may be older than what there is to hear of
+    this.#isStale = this.#refreshing !== null;
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = null;
+      if (this.#isStale) this.refresh();
       this.#check();
     });
   }
