@@ -84,7 +84,7 @@ describe("a flood keeps its order", () => {
 });
 
 describe("a timer runs from the moment the server may have the text", () => {
-  test("X21: unheard of, it becomes unreadable here, and its ciphertext still goes out", {
+  test("X41: unheard of, it becomes unreadable here, and its ciphertext still goes out", {
     timeout: 60_000,
   }, async () => {
     const { anna, bert, id } = await pair();

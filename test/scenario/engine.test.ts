@@ -106,6 +106,29 @@ describe("a message walks from intent to line", () => {
   });
 });
 
+describe("sockets are for what is looked at", () => {
+  test("C11: six conversations and the mailbox have one; a nudge opens another", async () => {
+    const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
+    const ids: ConversationId[] = [];
+    for (let index = 0; index < 8; index++) {
+      ids.push(await anna.engine.create({ title: `Nr. ${index}`, members: [bert.id] }));
+    }
+    await anna.settled();
+    await expect.poll(() => bert.engine.snapshot().conversations.length, { timeout: 10_000 }).toBe(8);
+    await bert.settled();
+    await expect.poll(() => bert.paths().length, { timeout: 10_000 }).toBe(7);
+    const open = bert.paths();
+    expect(open).toContain("/api/mailbox/socket");
+    const quiet = ids.find((id) => !open.includes(`/api/conversations/${id}/socket`));
+    if (quiet === undefined) throw new Error("all of them are open");
+    await anna.engine.send(quiet, "Hallo");
+    await bert.shows(quiet, ["Hallo"]);
+    await expect.poll(() => bert.paths().length, { timeout: 10_000 }).toBe(7);
+    await bert.close();
+    expect(bert.paths()).toEqual([]);
+  });
+});
+
 describe("people come and go", () => {
   test("E11, C8: somebody removed is out at once, keeps what was said, and reads nothing that comes after", async () => {
     const [anna, bert, carl] = (await company.found("Anna", "Bert", "Carl")) as [Person, Person, Person];
