@@ -9,16 +9,14 @@ import type { EnvelopesFrame, Head, ReadyFrame } from "../../schemas/frames.ts";
 import type { Draft } from "./draft.ts";
 import type { Outcome } from "./group/open.ts";
 import { openMany } from "./group/open-many.ts";
+import type { Group, Step } from "./group/state.ts";
 import { type Reading, takeIn } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Line } from "./line.ts";
 import { follow, type Linked } from "./log-proof.ts";
-import { pause } from "./pause.ts";
 
 /** Envelopes that share one write. */
 const PAGE = 256;
-/** Messages opened side by side; after so many, others have their turn. */
-const SIDE_BY_SIDE = 64;
 /** What was being taken in when the engine died this often is not looked at again. */
 const FATAL = 2;
 
@@ -29,6 +27,14 @@ interface Marker {
   readonly to: number;
   readonly deaths: number;
 }
+
+/** What a page's messages are, opened before it was its turn, with the step that took. */
+interface Ahead {
+  readonly step?: Step;
+  readonly outcomes: ReadonlyMap<number, Outcome>;
+}
+
+const NOTHING: Ahead = { outcomes: new Map() };
 
 /** Brings a ledger forward along its log. */
 export class Arrivals {
@@ -115,58 +121,61 @@ export class Arrivals {
   }
 
   async #takeAll(linked: readonly Linked[]): Promise<boolean> {
+    let ahead: Promise<Ahead> | undefined;
     for (let at = 0; at < linked.length; ) {
       const page = this.#page(linked, at);
-      if (!(await this.#takePage(page))) return false;
       at += page.length;
+      const isMarked = this.#careful || isCommit(page[0]);
+      const quarantined = isMarked && (await this.#mark(page));
+      const draft = this.#ledger.draft();
+      if (isMarked) draft.batch.delete("quarantine", this.#ledger.id);
+      const opened = quarantined ? undefined : await (ahead ?? this.#openAhead(draft.group, page));
+      if (!(await this.#takePage(draft, { page, quarantined, opened }))) return false;
+      // The next page is opened while this one is written; marked ones must wait for their mark
+      const next = this.#careful || at === linked.length ? [] : this.#page(linked, at);
+      ahead = next.length === 0 || isCommit(next[0]) ? undefined : this.#openAhead(draft.group, next);
+      await this.#ledger.save(draft);
     }
     return true;
   }
 
-  async #takePage(page: readonly Linked[]): Promise<boolean> {
+  async #takePage(
+    draft: Draft,
+    given: { page: readonly Linked[]; quarantined: boolean; opened: Ahead | undefined },
+  ): Promise<boolean> {
     const { surroundings, outbox, heads } = this.#ledger;
-    const isMarked = this.#careful || isCommit(page[0]);
-    const quarantined = isMarked && (await this.#mark(page));
-    const draft = this.#ledger.draft();
-    if (isMarked) draft.batch.delete("quarantine", this.#ledger.id);
+    const { page, quarantined, opened } = given;
+    if (opened?.step !== undefined) draft.step(opened.step);
     const reading: Reading = {
       outbox,
       heads,
       me: surroundings.context.me.member,
       now: surroundings.time.now(),
       quarantined,
-      opened: quarantined ? new Map() : await this.#openAhead(draft, page),
+      opened: opened?.outcomes ?? new Map(),
     };
     for (const { envelope, hash } of page) {
       if ((await takeIn(draft, envelope, reading)) === "broken") return false;
       draft.set({ cursor: envelope.seq, hash, known: Math.max(draft.record.known, envelope.seq) });
       heads.add({ seq: envelope.seq, hash });
     }
-    await this.#ledger.save(draft);
     return true;
   }
 
-  /** Opens others' messages side by side, as far as they are all in order; the rest is for intake to open one by one. */
-  async #openAhead(draft: Draft, page: readonly Linked[]): Promise<ReadonlyMap<number, Outcome>> {
-    const opened = new Map<number, Outcome>();
-    const { outbox } = this.#ledger;
+  /** Opens others' messages of a page side by side if they are all in order; otherwise intake opens them one by one. */
+  async #openAhead(group: Group | null, page: readonly Linked[]): Promise<Ahead> {
+    const { outbox, record } = this.#ledger;
     const foreign = page.flatMap(({ envelope: { id, seq, bytes } }) =>
       bytes === null || outbox.find(id) !== undefined ? [] : [{ seq, bytes }],
     );
-    if (draft.record.lost || foreign.length < 2) return opened;
-    for (let at = 0; at < foreign.length; at += SIDE_BY_SIDE) {
-      const some = foreign.slice(at, at + SIDE_BY_SIDE);
-      const bytes = some.map((one) => one.bytes);
-      const many = draft.group === null ? undefined : await openMany(draft.group, bytes);
-      if (many === undefined) break;
-      draft.step(many);
-      for (const [index, { seq }] of some.entries()) {
-        const message = many.messages[index];
-        if (message !== undefined) opened.set(seq, message);
-      }
-      await pause();
-    }
-    return opened;
+    if (group === null || record.lost || foreign.length < 2) return NOTHING;
+    const many = await openMany(
+      group,
+      foreign.map(({ bytes }) => bytes),
+    );
+    if (many === undefined) return NOTHING;
+    const outcomes = many.messages.map((message, index): [number, Outcome] => [foreign[index]?.seq ?? 0, message]);
+    return { step: many, outcomes: new Map(outcomes) };
   }
 
   /** Envelopes that may share a write: a commit stands alone. */

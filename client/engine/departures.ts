@@ -34,7 +34,8 @@ export class Departures {
   readonly #refusedCommits = new Map<number, number>();
   /** Nobody may speak in this epoch any more: a removal has to be committed first. */
   #held: number | null = null;
-  #pausedUntil = 0;
+  /** Calls off the wait after a refusal that may pass; null when there is none. */
+  #wait: (() => void) | null = null;
 
   constructor(ledger: Ledger, { line, changes, again }: { line: Line; changes: Changes; again: () => void }) {
     this.#ledger = ledger;
@@ -47,13 +48,14 @@ export class Departures {
   reset(): void {
     this.#sent.clear();
     this.#held = null;
-    this.#pausedUntil = 0;
+    this.#wait?.();
+    this.#wait = null;
   }
 
   /** Sends what can be sent now. Only for a line that has caught up with its log. */
   async pump(): Promise<void> {
-    const { record, surroundings } = this.#ledger;
-    if (record.state === "ended" || record.state === "broken" || surroundings.clock.now() < this.#pausedUntil) return;
+    const { record } = this.#ledger;
+    if (record.state === "ended" || record.state === "broken" || this.#wait !== null) return;
     if (record.lost || this.#ledger.group?.live == null) return this.#sendChange(this.#pending("rejoin"));
     // Who was not told the settings yet cannot know what to leave as it is
     const open = this.#ledger.outbox.open.filter(({ wish }) => wish?.kind !== "settings" || record.introduced);
@@ -209,9 +211,11 @@ export class Departures {
 
   #pause(delay: number): void {
     const { clock } = this.#ledger.surroundings;
-    const wait = Math.max(RETRY_AFTER / 2, delay) * (1 + clock.random() / 2);
-    this.#pausedUntil = clock.now() + wait;
-    clock.after(wait, this.#again);
+    this.#wait?.();
+    this.#wait = clock.after(Math.max(RETRY_AFTER / 2, delay) * (1 + clock.random() / 2), () => {
+      this.#wait = null;
+      this.#again();
+    });
   }
 
   #pending(kind: Wish["kind"]): IntentRecord | undefined {

@@ -41,7 +41,7 @@ interface Key {
 class OutOfTheOrdinary extends Error {}
 
 /**
- * Opens application messages of the live epoch by other devices, each the very next of its sender. All or nothing: `undefined`, with
+ * Opens application messages of the live epoch by other devices, each after those that came before it from its sender. All or nothing: `undefined`, with
  * nothing changed, when any of them is anything else.
  */
 export async function openMany(group: Group, envelopes: readonly Uint8Array[]): Promise<OpenedMany | undefined> {
@@ -88,8 +88,9 @@ async function turn(
   for (const data of senders) {
     const sender = data === undefined ? undefined : peerAt(live.tree, data.leafIndex);
     const generation = sender === undefined ? undefined : ratchets[sender.leaf * 2]?.application.generation;
-    const isNext = data !== undefined && data.generation === generation && generation < MAX_GENERATION;
-    if (sender === undefined || !isNext || sender.leaf === live.privatePath.leafIndex) throw new OutOfTheOrdinary();
+    const isAhead = data !== undefined && generation !== undefined && data.generation >= generation;
+    const isOpenable = isAhead && data.generation < MAX_GENERATION;
+    if (sender === undefined || !isOpenable || sender.leaf === live.privatePath.leafIndex) throw new OutOfTheOrdinary();
     const taken = await ratchetToGeneration(ratchets, data, "application", RETENTION, cs);
     ratchets = taken.newTree;
     spent.push(...taken.consumed);
