@@ -3,6 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { type MemberId, newId } from "../../schemas/ids.ts";
 import { DEFAULT_POLICY } from "../../schemas/policy.ts";
+import { announceChange } from "../../workers/announcement.ts";
 import { invited, joinBody } from "./support/invitations.ts";
 import { call, env, join, type Person, signIn, signUp } from "./support/people.ts";
 
@@ -126,6 +127,17 @@ describe("announcements", () => {
     expectTold(owner, anna, person);
     await call("PATCH", "/api/tenant", { ...asOwner, body: { policy: DEFAULT_POLICY } });
     expectTold(owner, anna, person);
+  });
+
+  test("H25: changes in quick succession are announced together", async () => {
+    const owner = await signUp();
+    await join(owner);
+    let nudges = 0;
+    const nudge = async (): Promise<void> => void nudges++;
+    const environment = { ...env, MAILBOXES: { getByName: () => ({ nudge }) } } as never;
+    const place = { tenant: owner.tenant, residency: "eu" } as const;
+    await Promise.all(Array.from({ length: 10 }, () => announceChange(environment, place)));
+    expect(nudges).toBe(2 * 2);
   });
 
   test("H25: what cannot be announced is done all the same", async () => {
