@@ -31,6 +31,8 @@ export class Departures {
   readonly #again: () => void;
   /** What left on the present socket, by the order of its intent: what was sealed anew since then has not. */
   readonly #sent = new Map<number, Uint8Array>();
+  /** Counts sockets: what was begun for one is not finished on the next, where older messages have to go first. */
+  #round = 0;
   readonly #refusedCommits = new Map<number, number>();
   /** Nobody may speak in this epoch any more: a removal has to be committed first. */
   #held: number | null = null;
@@ -46,16 +48,17 @@ export class Departures {
 
   /** A new socket: nothing has been sent on it. */
   reset(): void {
+    this.#round += 1;
     this.#sent.clear();
     this.#held = null;
     this.#wait?.();
     this.#wait = null;
   }
 
-  /** Sends what can be sent now. Only for a line that has caught up with its log. */
+  /** Sends what can be sent now, once the line has caught up with its log. */
   async pump(): Promise<void> {
     const { record } = this.#ledger;
-    if (record.state === "ended" || record.state === "broken" || this.#wait !== null) return;
+    if (record.state === "ended" || record.state === "broken" || this.#wait !== null || !this.#line.live) return;
     if (record.lost || this.#ledger.group?.live == null) return this.#sendChange(this.#pending("rejoin"));
     // Who was not told the settings yet cannot know what to leave as it is
     const open = this.#ledger.outbox.open.filter(({ wish }) => wish?.kind !== "settings" || record.introduced);
@@ -108,13 +111,14 @@ export class Departures {
 
   /** Seals messages in one write and sends them; false when not all have left. */
   async #sealAll(messages: readonly Message[]): Promise<boolean> {
+    const round = this.#round;
     const draft = this.#ledger.draft();
     const made: IntentRecord[] = [];
     for (const message of messages) made.push(await this.#seal(draft, message));
     await this.#ledger.save(draft);
     for (const intent of made) this.#ledger.outbox.put(intent);
     // What does not fit into the socket now is not overtaken by something smaller
-    return made.every((intent) => this.#send(intent));
+    return round === this.#round && made.every((intent) => this.#send(intent));
   }
 
   async #seal(draft: Draft, intent: Message): Promise<IntentRecord> {
@@ -158,8 +162,9 @@ export class Departures {
 
   async #sendChange(intent: IntentRecord | undefined): Promise<void> {
     if (intent === undefined) return;
+    const round = this.#round;
     const made = intent.sealed === null ? await this.#changes.make(intent) : intent;
-    if (made !== undefined) this.#send(made);
+    if (made !== undefined && round === this.#round) this.#send(made);
     // There was nothing to commit any more: what waited behind it is next
     else if (!this.#ledger.outbox.all.some(({ order }) => order === intent.order)) await this.pump();
   }
