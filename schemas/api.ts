@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { fromBase64url } from "./bytes.ts";
-import { ConversationId, DeviceId, InviteId, MemberId, TenantId } from "./ids.ts";
+import { ConversationId, DeviceId, InviteId, MemberId, TenantId, VaultId } from "./ids.ts";
 import { LIMITS, Policy, Residency, Role } from "./policy.ts";
 
 /** base64url text of exactly `length` bytes, or of 1 to `limit` bytes. */
@@ -141,4 +141,14 @@ export const RefusalAnswer = v.strictObject({
   code: v.string(),
   remedy: v.string(),
   detail: v.record(v.string(), v.unknown()),
+});
+
+/** Where in a vault an object lies: the sealed backup, or history on its way to another device of the same member. */
+export const Shelf = v.picklist(["backup", "handover"]);
+export type Shelf = v.InferOutput<typeof Shelf>;
+/** Header of a stored object: the time in ms by the server's clock from which it may not be given out any more. */
+export const EXPIRES_AT_HEADER = "kuvert-expires-at";
+/** Sealed objects on one shelf. Sizes in bytes, times in ms. */
+export const VaultAnswer = v.strictObject({
+  objects: v.array(v.strictObject({ id: VaultId, size: Time, storedAt: Time, expiresAt: v.nullable(Time) })),
 });

@@ -18,9 +18,12 @@ export const ConversationId = id("ConversationId");
 export type ConversationId = v.InferOutput<typeof ConversationId>;
 export const InviteId = id("InviteId");
 export type InviteId = v.InferOutput<typeof InviteId>;
+/** Names a sealed object in a member's vault. */
+export const VaultId = id("VaultId");
+export type VaultId = v.InferOutput<typeof VaultId>;
 
 /** A new random id of the wanted kind. */
-export function newId<Id extends TenantId | MemberId | DeviceId | ConversationId | InviteId>(): Id {
+export function newId<Id extends TenantId | MemberId | DeviceId | ConversationId | InviteId | VaultId>(): Id {
   return toBase64url(randomBytes(16)) as Id;
 }
 

@@ -15,6 +15,7 @@ import { members } from "./routes/members.ts";
 import { challenges, tokens } from "./routes/sign-in.ts";
 import { tenant } from "./routes/tenant.ts";
 import { tenants } from "./routes/tenants.ts";
+import { vault } from "./routes/vault.ts";
 import { traceBug } from "./trace.ts";
 
 /** Names of built files carry their content's digest. */
@@ -38,6 +39,7 @@ export const app = new Hono<App>()
   .route("/api/key-packages", keyPackages)
   .route("/api/conversations", conversations)
   .route("/api/mailbox", mailbox)
+  .route("/api/vault", vault)
   .notFound((c) => (/^\/api(\/|$)/.test(c.req.path) ? refuse(c, "not_found") : file(c)))
   .onError((error, c) =>
     isRefusal(error)

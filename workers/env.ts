@@ -8,6 +8,7 @@ export interface Env {
   readonly CONVERSATIONS: DurableObjectNamespace<ConversationObject>;
   readonly MAILBOXES: DurableObjectNamespace<MailboxObject>;
   readonly DIRECTORY: D1Database;
+  readonly VAULT: R2Bucket;
   readonly SIGNUP_LIMIT?: RateLimit;
   readonly INVITE_LIMIT?: RateLimit;
   readonly SIGN_IN_LIMIT?: RateLimit;
