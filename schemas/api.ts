@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { fromBase64url } from "./bytes.ts";
-import { ConversationId, DeviceId, InviteId, MemberId, TenantId, VaultId } from "./ids.ts";
+import { ConversationId, DeviceId, InviteId, MemberId, RecoveryId, TenantId, VaultId } from "./ids.ts";
 import { LIMITS, Policy, Residency, Role } from "./policy.ts";
 
 /** base64url text of exactly `length` bytes, or of 1 to `limit` bytes. */
@@ -152,3 +152,20 @@ export const EXPIRES_AT_HEADER = "kuvert-expires-at";
 export const VaultAnswer = v.strictObject({
   objects: v.array(v.strictObject({ id: VaultId, size: Time, storedAt: Time, expiresAt: v.nullable(Time) })),
 });
+
+/** Puts a recovery phrase to a member's name: what it is looked up by, its public key, and that key's signature over enrolmentPayload. */
+export const RecoveryBody = v.strictObject({ lookup: RecoveryId, publicKey: Key, proof: Signature });
+/** The phrase that is enrolled; null for none. */
+export const RecoveryAnswer = v.strictObject({
+  recovery: v.nullable(v.strictObject({ lookup: RecoveryId, enrolledAt: Time })),
+});
+export const RecoveryChallengeBody = v.strictObject({ lookup: RecoveryId });
+/** Whom a phrase belongs to, for whoever holds it. The token reads the sealed backup and lets one device in; times in ms. */
+export const RecoveredAnswer = v.strictObject({
+  token: v.string(),
+  expiresAt: Time,
+  now: Time,
+  tenant: v.strictObject({ id: TenantId, name: Name, residency: Residency }),
+  member: v.strictObject({ id: MemberId, name: Name, role: Role, identityKey: Key }),
+});
+export const RecoveryDeviceBody = v.strictObject({ device: NewDevice });

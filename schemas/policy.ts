@@ -20,6 +20,7 @@ export const LIMITS = {
   windowBytes: 256 * 1024,
   participants: 1_000,
   keyPackagesPerDevice: 100,
+  devicesPerMember: 10,
   vaultObjectBytes: 2 * 1024 * 1024,
   vaultObjects: 2_048,
   vaultBytes: 1024 * 1024 * 1024,

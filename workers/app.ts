@@ -12,6 +12,7 @@ import { invites } from "./routes/invites.ts";
 import { keyPackages } from "./routes/key-packages.ts";
 import { mailbox } from "./routes/mailbox.ts";
 import { members } from "./routes/members.ts";
+import { recovery } from "./routes/recovery.ts";
 import { challenges, tokens } from "./routes/sign-in.ts";
 import { tenant } from "./routes/tenant.ts";
 import { tenants } from "./routes/tenants.ts";
@@ -40,6 +41,7 @@ export const app = new Hono<App>()
   .route("/api/conversations", conversations)
   .route("/api/mailbox", mailbox)
   .route("/api/vault", vault)
+  .route("/api/recovery", recovery)
   .notFound((c) => (/^\/api(\/|$)/.test(c.req.path) ? refuse(c, "not_found") : file(c)))
   .onError((error, c) =>
     isRefusal(error)

@@ -7,29 +7,36 @@ import { VaultId } from "../../schemas/ids.ts";
 import { LIMITS } from "../../schemas/policy.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import { type App, signedIn } from "../auth.ts";
+import type { Env } from "../env.ts";
 import { readValue } from "../input.ts";
 import { readCapped } from "../limits.ts";
 import { deleteObject, type Expected, getObject, listShelf, type Owner, putObject } from "../vault.ts";
 
-/** An object as an answer, its tag as ETag. @throws {Refusal} not_found; unavailable */
-export async function answerObject(c: Context<App>, owner: Owner, shelf: Shelf): Promise<Response> {
-  const id = readValue(VaultId, c.req.param("id"));
-  const { body, size, etag } = await getObject(c.env, owner, { shelf, id });
+/** An object as an answer, its tag as ETag. @throws {Refusal} malformed — no such id can be; not_found; unavailable */
+export async function answerObject(
+  env: Env,
+  owner: Owner,
+  { shelf, id }: { shelf: Shelf; id: string },
+): Promise<Response> {
+  const { body, size, etag } = await getObject(env, owner, { shelf, id: readValue(VaultId, id) });
   const headers = { "content-type": "application/octet-stream", "content-length": String(size), etag: `"${etag}"` };
-  return c.body(body, 200, headers);
+  return new Response(body, { headers });
 }
 
 /** A shelf as an answer. @throws {Refusal} unavailable */
-export async function answerShelf(c: Context<App>, owner: Owner, shelf: Shelf): Promise<Response> {
-  const rows = await listShelf(c.env, owner, shelf);
+export async function answerShelf(env: Env, owner: Owner, shelf: Shelf): Promise<Response> {
+  const rows = await listShelf(env, owner, shelf);
   const objects = rows.map(({ shelf: _, ...object }) => object);
-  return c.json({ objects } satisfies v.InferOutput<typeof VaultAnswer>);
+  return Response.json({ objects } satisfies v.InferOutput<typeof VaultAnswer>);
 }
 
 export const vault = new Hono<App>()
   .use(signedIn)
-  .get("/:shelf", (c) => answerShelf(c, c.var.caller, readValue(Shelf, c.req.param("shelf"))))
-  .get("/:shelf/:id", (c) => answerObject(c, c.var.caller, readValue(Shelf, c.req.param("shelf"))))
+  .get("/:shelf", (c) => answerShelf(c.env, c.var.caller, readValue(Shelf, c.req.param("shelf"))))
+  .get("/:shelf/:id", (c) => {
+    const shelf = readValue(Shelf, c.req.param("shelf"));
+    return answerObject(c.env, c.var.caller, { shelf, id: c.req.param("id") });
+  })
   .put("/:shelf/:id", async (c) => {
     const shelf = readValue(Shelf, c.req.param("shelf"));
     const id = readValue(VaultId, c.req.param("id"));

@@ -56,7 +56,8 @@ export async function call(method: string, path: string, { token, body, headers,
   return { status: response.status, body: text === "" ? null : JSON.parse(text), text, headers: response.headers };
 }
 
-async function newKey() {
+/** A new Ed25519 key that signs. */
+export async function newKey() {
   const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
   const raw = (await crypto.subtle.exportKey("raw", pair.publicKey)) as ArrayBuffer;
   return {
