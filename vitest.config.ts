@@ -35,6 +35,8 @@ const workers: TestProjectConfiguration = {
     name: "workers",
     include: ["test/workers/**/*.test.ts"],
     setupFiles: ["test/workers/support/set-up.ts"],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
     sequence: { groupOrder: 1 },
   },
 };

@@ -1,5 +1,6 @@
 // `npm start`: builds what is stale and serves it on this machine, without an account and without a network.
 //   PORT (8787; 0 = any)   KUVERT_STATE (.kuvert)   KUVERT_REQUESTS_PER_MINUTE (wrangler.toml's limits)
+//   KUVERT_SENDS_PER_SECOND (50 per device and conversation)
 //   --json   one line per start of the runtime: {"url", "pid", "workerdPid"}; traces go to stderr in any case
 //   --quiet  only errors
 //   --built  serve dist/ as it is
@@ -13,6 +14,7 @@ const quiet = process.argv.includes("--quiet");
 const port = Number(process.env.PORT ?? 8787);
 const state = resolve(process.env.KUVERT_STATE ?? join(import.meta.dirname, "../.kuvert"));
 const requestsPerMinute = process.env.KUVERT_REQUESTS_PER_MINUTE;
+const sendsPerSecond = process.env.KUVERT_SENDS_PER_SECOND;
 
 function announce(server: Server): void {
   if (json) {
@@ -37,7 +39,8 @@ async function main(): Promise<void> {
     port,
     state,
     quiet,
-    ...(requestsPerMinute === undefined ? {} : { requestsPerMinute: Number(requestsPerMinute) }),
+    ...(requestsPerMinute !== undefined && { requestsPerMinute: Number(requestsPerMinute) }),
+    ...(sendsPerSecond !== undefined && { sendsPerSecond: Number(sendsPerSecond) }),
     onRestart: () => announce(server),
   });
   const stop = async (): Promise<void> => {

@@ -4,6 +4,7 @@
 import type { MiddlewareHandler } from "hono";
 import { errors, type JWTPayload, jwtVerify, SignJWT } from "jose";
 import * as v from "valibot";
+import type { TokenAnswer } from "../schemas/api.ts";
 import { fromBase64url, randomBytes, toBase64url, utf8 } from "../schemas/bytes.ts";
 import { DeviceId, TenantId } from "../schemas/ids.ts";
 import { Refusal } from "../schemas/refusal.ts";
@@ -29,17 +30,11 @@ export interface App {
 /** A signed-in device, as D1 knows it at this moment. */
 export type Caller = Claims;
 
-interface Answer {
-  readonly token: string;
-  readonly expiresAt: number;
-  readonly now: number;
-}
-
 /** Gives a device an access token that says how it stands now. Times in ms. */
 export async function issueToken(
   env: Env,
   { tenant, device, standing }: { readonly tenant: TenantId; readonly device: DeviceId; readonly standing: Standing },
-): Promise<Answer> {
+): Promise<v.InferOutput<typeof TokenAnswer>> {
   const { member, role, residency, policy } = standing;
   const now = Date.now();
   const claims = { tenant, member, device, role, residency, policy };

@@ -13,14 +13,13 @@ const CONTENT_POLICY = [
   "form-action 'none'",
   "base-uri 'none'",
   "require-trusted-types-for 'script'",
-  // `kuvert` passes the address of the engine's worker and nothing else, `solid` the templates compiled into the bundle
-  "trusted-types kuvert solid",
+  // `kuvert` passes the address of the engine's worker and nothing else
+  "trusted-types kuvert",
 ].join("; ");
 
 const PERMISSIONS = [
   "accelerometer",
   "autoplay",
-  "bluetooth",
   "camera",
   "display-capture",
   "encrypted-media",

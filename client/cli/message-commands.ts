@@ -6,23 +6,22 @@ import { readCount } from "./account-commands.ts";
 import { chooseConversation, nameOf } from "./choose.ts";
 import type { Command, Context } from "./command.ts";
 import { readTimer } from "./conversation-commands.ts";
-import { Failure, refused } from "./failure.ts";
+import { EXIT, Failure, refused } from "./failure.ts";
 import { messageLines, messageObject } from "./message-form.ts";
 import { settled, until } from "./wait.ts";
 
 /** Lines of a timeline that are looked at in one go. */
 const PAGE = 200;
 
-/** The conversation that the first argument means: as known here, else after catching up with the server. */
-async function find(context: Context): Promise<ConversationView> {
-  const text = context.args[0] ?? "";
+/** Waits until caught up; hands back, rather than throws, that the server is away or slow. */
+async function catchUp(context: Context): Promise<Failure | undefined> {
   try {
-    return chooseConversation(context.engine.snapshot(), text);
+    await settled(context);
+    return undefined;
   } catch (error) {
-    if (!(error instanceof Failure) || error.code !== "unknown") throw error;
+    if (error instanceof Failure && error.exit === EXIT.unreachable) return error;
+    throw error;
   }
-  await settled(context);
-  return chooseConversation(context.engine.snapshot(), text);
 }
 
 async function readText({ args, readInput }: Context): Promise<string> {
@@ -37,6 +36,26 @@ async function readText({ args, readInput }: Context): Promise<string> {
   return text;
 }
 
+/** Waits until a message has left the outbox, or says that it waits there. */
+async function stored(wait: {
+  readonly context: Context;
+  readonly id: ConversationView["id"];
+  readonly key: string;
+  readonly away: Failure | undefined;
+}): Promise<MessageView> {
+  const { context, id, key, away } = wait;
+  try {
+    if (away !== undefined) throw away;
+    return await until(context, async () => {
+      const newest = (await context.engine.timeline(id, { limit: PAGE })).find((message) => message.key === key);
+      return newest?.state === "waiting" ? undefined : newest;
+    });
+  } catch (error) {
+    if (!(error instanceof Failure) || error.exit !== EXIT.unreachable) throw error;
+    throw new Failure(error.code, `${error.message}; the message waits in the outbox`);
+  }
+}
+
 export const send: Command = {
   usage: "CONVERSATION TEXT [--expires DURATION|off]",
   summary: "Send a message",
@@ -49,20 +68,14 @@ export const send: Command = {
   options: ["expires"],
   profile: "account",
   async run(context) {
-    const { engine, options, print } = context;
+    const { engine, options, print, args } = context;
     const expiresIn = options.expires === undefined ? undefined : readTimer(options.expires);
     const text = await readText(context);
-    const { id } = await find(context);
+    // The timer and the people in it may have changed; without a server, what is known here has to do
+    const away = await catchUp(context);
+    const { id } = chooseConversation(engine.snapshot(), args[0] ?? "");
     const key = await engine.send(id, text, expiresIn);
-    const line = await until(context, async () => {
-      const newest = (await engine.timeline(id, { limit: PAGE })).find((message) => message.key === key);
-      return newest?.state === "waiting" ? undefined : newest;
-    }).catch((error: unknown) => {
-      if (error instanceof Failure && error.exit === 3) {
-        throw new Failure(error.code, `${error.message}; the message waits in the outbox`);
-      }
-      throw error;
-    });
+    const line = await stored({ context, id, key, away });
     if (line.state === "failed") throw refused(line.refusal ?? "internal");
     const snapshot = engine.snapshot();
     print.json(messageObject(snapshot, id, line));
@@ -139,7 +152,10 @@ export const listen: Command = {
     const printed = new Map<string, number>();
     for (const view of engine.snapshot().conversations) printed.set(view.id, await readUpTo(context, view));
     let only: string | undefined;
-    if (args[0] !== undefined) only = (await find(context)).id;
+    if (args[0] !== undefined) {
+      await settled(context);
+      only = chooseConversation(engine.snapshot(), args[0]).id;
+    }
 
     const show = async (view: ConversationView): Promise<void> => {
       const lines = await linesAfter(context, view.id, printed.get(view.id) ?? 0);

@@ -50,14 +50,18 @@ export interface LinkOptions<Schema extends v.GenericSchema> {
   /** There is room again after {@link Link.send} said no to an open socket. */
   readonly onRoom?: () => void;
   readonly clock?: Clock;
-  /** Where the platform tells that the network is back (`online`). */
-  readonly network?: Pick<EventTarget, "addEventListener" | "removeEventListener">;
+  /** Where the platform tells that the network is back (`online`); the global of a page or worker unless told, Node has none. */
+  readonly network?: Network;
 }
+
+type Network = Pick<EventTarget, "addEventListener" | "removeEventListener">;
+const platformNetwork: Network | undefined = "addEventListener" in globalThis ? globalThis : undefined;
 
 /** A socket that stays: dials when made, and again whenever it ends, until it is closed or refused for good. */
 export class Link<Schema extends v.GenericSchema> {
   readonly #options: LinkOptions<Schema>;
   readonly #clock: Clock;
+  readonly #network: Network | undefined;
   /** Counts attempts, so that what belongs to an earlier one is known by its number and ignored. */
   #attempt = 0;
   #failures = 0;
@@ -70,7 +74,8 @@ export class Link<Schema extends v.GenericSchema> {
   constructor(options: LinkOptions<Schema>) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    options.network?.addEventListener("online", this.#online);
+    this.#network = options.network ?? platformNetwork;
+    this.#network?.addEventListener("online", this.#online);
     this.#dial();
   }
 
@@ -118,7 +123,7 @@ export class Link<Schema extends v.GenericSchema> {
     this.#socket = undefined;
     for (const callOff of this.#timers.values()) callOff();
     this.#timers.clear();
-    if (state === "closed") this.#options.network?.removeEventListener("online", this.#online);
+    if (state === "closed") this.#network?.removeEventListener("online", this.#online);
     // A socket that has ended ignores this; one that is still connecting is given up.
     socket?.close(code, reason);
   }

@@ -26,8 +26,6 @@ export interface TokensOptions {
   readonly device: DeviceId;
   /** Signs with the device's Ed25519 key. */
   readonly sign: (payload: Uint8Array<ArrayBuffer>) => Uint8Array | Promise<Uint8Array>;
-  /** Told the server's time in ms with every token that comes in. */
-  readonly onServerTime?: (now: number) => void;
   readonly clock?: Clock;
 }
 
@@ -40,7 +38,7 @@ interface Held {
 
 /** The tokens of one device. Nothing is asked of the server before the first {@link Tokens.get}. */
 export function createTokens(options: TokensOptions): Tokens {
-  const { door, tenant, device, sign, onServerTime, clock = systemClock } = options;
+  const { door, tenant, device, sign, clock = systemClock } = options;
   let held: Held | undefined;
   let flight: Promise<string> | undefined;
 
@@ -48,7 +46,6 @@ export function createTokens(options: TokensOptions): Tokens {
     // Both times are the server's, so their difference is right whatever this machine's clock says.
     const life = expiresAt - now;
     held = { token, renewAt: askedAt + life * 0.8, endsAt: askedAt + life };
-    onServerTime?.(now);
     return token;
   };
 

@@ -8,7 +8,7 @@ import { chooseServer, profileFolder } from "../../client/cli/profile.ts";
 import { formatTime, paintFor, printable, table } from "../../client/cli/terminal.ts";
 import type { MemberId } from "../../schemas/ids.ts";
 import { REFUSALS, Refusal, type RefusalCode } from "../../schemas/refusal.ts";
-import { fakeConversation, fakeLine, fakeMember, fakeSnapshot } from "../support/fake-engine.ts";
+import { fakeConversation, fakeLine, fakeMember, fakeSnapshot } from "../support/command-engine.ts";
 
 const plain = paintFor({}, {});
 

@@ -6,7 +6,7 @@ import { Failure } from "../../client/cli/failure.ts";
 import { run, type World } from "../../client/cli/run.ts";
 import type { Engine } from "../../client/engine/view.ts";
 import { Refusal } from "../../schemas/refusal.ts";
-import { FakeEngine, fakeConversation, fakeLine, fakeMember, fakeSnapshot } from "../support/fake-engine.ts";
+import { FakeEngine, fakeConversation, fakeLine, fakeMember, fakeSnapshot } from "../support/command-engine.ts";
 
 let folder: string;
 beforeEach(() => {

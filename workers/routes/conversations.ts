@@ -47,8 +47,7 @@ export const conversations = new Hono<App>()
       return conversationStub(c.env, { ...claims, conversation });
     }),
   )
-  .use(signedIn)
-  .post("/", async (c) => {
+  .post("/", signedIn, async (c) => {
     const { caller } = c.var;
     const { tenant, residency, member, device } = caller;
     const { id: conversation, members: others } = await readBody(c, ConversationBody);
@@ -67,12 +66,12 @@ export const conversations = new Hono<App>()
     await dropGone(c.env, caller, conversation, members);
     return c.body(null, 204);
   })
-  .get("/", async (c) => {
+  .get("/", signedIn, async (c) => {
     const { tenant, member } = c.var.caller;
     const list = await listConversations(tenant, c.env.DIRECTORY, member);
     return c.json({ conversations: list } satisfies v.InferOutput<typeof ConversationsAnswer>);
   })
-  .post("/:id/members", async (c) => {
+  .post("/:id/members", signedIn, async (c) => {
     const { caller } = c.var;
     const { tenant } = caller;
     const { member } = await readBody(c, ParticipantBody);
@@ -99,7 +98,7 @@ export const conversations = new Hono<App>()
     await dropGone(c.env, caller, conversation, [member]);
     return c.body(null, 204);
   })
-  .delete("/:id/members/:member", async (c) => {
+  .delete("/:id/members/:member", signedIn, async (c) => {
     const { caller } = c.var;
     const { tenant } = caller;
     const member = readValue(MemberId, c.req.param("member"));

@@ -12,8 +12,7 @@ import { findMember } from "../directory/members.ts";
 import { readValue } from "../input.ts";
 
 export const devices = new Hono<App>()
-  .use(signedIn)
-  .get("/", async (c) => {
+  .get("/", signedIn, async (c) => {
     const { caller } = c.var;
     const member = readValue(MemberId, c.req.query("member") ?? caller.member);
     if (member !== caller.member) {
@@ -24,7 +23,7 @@ export const devices = new Hono<App>()
     const summaries = rows.map(({ memberId: _, ...summary }) => summary);
     return c.json({ devices: summaries } satisfies v.InferOutput<typeof DevicesAnswer>);
   })
-  .delete("/:id", async (c) => {
+  .delete("/:id", signedIn, async (c) => {
     const { caller } = c.var;
     const { tenant } = caller;
     const id = readValue(DeviceId, c.req.param("id"));

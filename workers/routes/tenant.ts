@@ -9,14 +9,13 @@ import { findTenant, setPolicy } from "../directory/tenants.ts";
 import { readBody } from "../input.ts";
 
 export const tenant = new Hono<App>()
-  .use(signedIn)
-  .get("/", async (c) => {
+  .get("/", signedIn, async (c) => {
     const row = await findTenant(c.var.caller.tenant, c.env.DIRECTORY);
     if (row === undefined) throw new Refusal("not_found");
     const { id, name, residency, policy } = row;
     return c.json({ id, name, residency, policy } satisfies v.InferOutput<typeof TenantAnswer>);
   })
-  .patch("/", async (c) => {
+  .patch("/", signedIn, async (c) => {
     assertAdmin(c.var.caller);
     const { policy } = await readBody(c, TenantPatch);
     await setPolicy(c.var.caller.tenant, c.env.DIRECTORY, policy);

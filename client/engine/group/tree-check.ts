@@ -50,25 +50,31 @@ export function isSoundTree(tree: RatchetTree): boolean {
 }
 
 function isPlausibleTree(encoded: Uint8Array): boolean {
-  const vector = decodeVarLenData(encoded, 0);
-  if (vector === undefined || vector[1] !== encoded.length) return false;
-  const [nodes] = vector;
-  let count = 0;
-  for (let offset = 0; offset < nodes.length; count++) {
-    if (count === MAX_NODES) return false;
-    if (nodes[offset] === 0) {
-      offset++;
-      continue;
-    }
-    const node = nodes[offset] === 1 ? decodeNode(nodes, offset + 1) : undefined;
-    if (node === undefined) return false;
-    if (node[0].nodeType === "parent" && !isAscending(node[0].parent.unmergedLeaves)) return false;
-    offset += 1 + node[1];
+  try {
+    const vector = decodeVarLenData(encoded, 0);
+    return vector !== undefined && vector[1] === encoded.length && areInBounds(vector[0]);
+  } catch {
+    return false;
   }
-  return true;
 }
 
-/** Strictly ascending (RFC 9420 §7.1) leaf indexes of a tree of allowed size: which also bounds their number. */
+/** Walks the nodes without building a tree; stops at the first that is too many or names leaves that cannot be. */
+function areInBounds(nodes: Uint8Array): boolean {
+  let count = 0;
+  let furthest = 0;
+  for (let offset = 0; offset < nodes.length; count++) {
+    if (count === MAX_NODES) return false;
+    const node = nodes[offset] === 1 ? decodeNode(nodes, offset + 1) : undefined;
+    if (node === undefined && nodes[offset] !== 0) return false;
+    offset += 1 + (node?.[1] ?? 0);
+    const unmerged = node?.[0].nodeType === "parent" ? node[0].parent.unmergedLeaves : [];
+    if (!isAscending(unmerged)) return false;
+    furthest = Math.max(furthest, unmerged.at(-1) ?? 0);
+  }
+  return 2 * furthest < count;
+}
+
+/** Strictly ascending leaf indexes (RFC 9420 §7.1), which together with the furthest of them also bounds their number. */
 function isAscending(leaves: readonly number[]): boolean {
-  return leaves.every((leaf, at) => leaf < MAX_LEAVES && (at === 0 || leaf > (leaves[at - 1] ?? 0)));
+  return leaves.every((leaf, at) => at === 0 || leaf > (leaves[at - 1] ?? 0));
 }

@@ -1,14 +1,19 @@
 // Owns the cast of the group tests: members with devices, their key packages, and a server in miniature that orders what they send.
 
+import { type Committed, commit, confirmPending } from "../../../client/engine/group/commit.ts";
 import {
   certify,
   createDeviceKeys,
   createIdentityKeys,
   type KeyPair,
 } from "../../../client/engine/group/device-keys.ts";
-import { loadGroup } from "../../../client/engine/group/group.ts";
+import { createGroup, loadGroup } from "../../../client/engine/group/group.ts";
+import { type Joined, join } from "../../../client/engine/group/join.ts";
 import { createKeyPackages, type OwnKeyPackage } from "../../../client/engine/group/key-packages.ts";
+import { type Opened, open } from "../../../client/engine/group/open.ts";
+import { epochWrites, headWrite, pastWrite, pendingWrite, ratchetWrite } from "../../../client/engine/group/records.ts";
 import type { Context, Group, Me, Write } from "../../../client/engine/group/state.ts";
+import { toHex } from "../../../schemas/bytes.ts";
 import { type ConversationId, type DeviceId, type MemberId, newId, type TenantId } from "../../../schemas/ids.ts";
 
 export const TENANT: TenantId = newId<TenantId>();
@@ -25,10 +30,9 @@ export async function createMember(tenant: TenantId = TENANT): Promise<Member> {
   return { tenant, id: newId<MemberId>(), identity: await createIdentityKeys() };
 }
 
-/** A certified device of a member. */
-export async function createMe(member: Member): Promise<Me> {
-  const { signatureKey } = await createDeviceKeys();
-  const device = newId<DeviceId>();
+/** A certified device of a member; new unless told otherwise. */
+export async function createMe(member: Member, given: Partial<Pick<Me, "device" | "signatureKey">> = {}): Promise<Me> {
+  const { signatureKey = (await createDeviceKeys()).signatureKey, device = newId<DeviceId>() } = given;
   const names = { tenant: member.tenant, member: member.id, device };
   const certificate = await certify(member.identity.privateKey, { ...names, signatureKey: signatureKey.publicKey });
   return { ...names, identityKey: member.identity.publicKey, certificate, signatureKey };
@@ -42,6 +46,19 @@ export function contextOf(me: Me, rules: Partial<Omit<Context, "me">> = {}): Con
 /** A new device of a new member, with its context. */
 export async function createContext(rules: Partial<Omit<Context, "me">> = {}, tenant = TENANT): Promise<Context> {
   return contextOf(await createMe(await createMember(tenant)), rules);
+}
+
+/** Exactly `Count` items, so that tests can name each of them. */
+type Row<Item, Count extends 1 | 2 | 3 | 4> = {
+  1: [Item];
+  2: [Item, Item];
+  3: [Item, Item, Item];
+  4: [Item, Item, Item, Item];
+}[Count];
+
+/** So many devices of as many members. */
+export async function crowd<const Count extends 1 | 2 | 3 | 4>(count: Count): Promise<Row<Context, Count>> {
+  return (await Promise.all(Array.from({ length: count }, () => createContext()))) as Row<Context, Count>;
 }
 
 export async function keyPackageOf(me: Me, lastResort = false, now = NOW): Promise<OwnKeyPackage> {
@@ -83,3 +100,65 @@ export class Rows {
 }
 
 export const conversationId = (): ConversationId => newId<ConversationId>();
+
+/** A confirmed group of `contexts`, made by the first; the groups in the same order, and the bundle's public parts. */
+export async function gather<const Contexts extends readonly [Context, ...Context[]]>(
+  contexts: Contexts,
+  conversation = conversationId(),
+) {
+  const [founder, ...rest] = contexts;
+  const created = await createGroup({ context: founder, conversation, generation: 0, now: NOW });
+  const keyPackages = await Promise.all(rest.map(({ me }) => keyPackageOf(me)));
+  const add = rest.map(({ me }, index) => addition(me, keyPackages[index] as OwnKeyPackage));
+  const made = await commitOf(created.group, { add });
+  const welcome = made.bundle.welcome?.bytes ?? new Uint8Array();
+  const groups = [confirmPending(made.group).group];
+  for (const [index, context] of rest.entries()) {
+    const keyPackage = keyPackages[index]?.privateRecord ?? new Uint8Array();
+    groups.push((await joinOf({ welcome, keyPackage, context, conversation })).group);
+  }
+  const { groupInfo } = made.bundle;
+  return { conversation, groups: groups as { [At in keyof Contexts]: Group }, welcome, groupInfo, keyPackages };
+}
+
+/** A commit that must succeed. */
+export async function commitOf(group: Group, order: Partial<Parameters<typeof commit>[1]> = {}): Promise<Committed> {
+  const made = await commit(group, { now: NOW, ...order });
+  if (made.kind !== "committed") throw new Error(`commit refused: ${made.reason}`);
+  return made;
+}
+
+/** A join that must succeed. */
+export async function joinOf(order: Parameters<typeof join>[0]): Promise<Joined> {
+  const joined = await join(order);
+  if (joined.kind !== "joined") throw new Error(`join refused: ${joined.reason}`);
+  return joined;
+}
+
+/** Opens an envelope accepted now. */
+export function openNow(group: Group, bytes: Uint8Array, acceptedAt = NOW): Promise<Opened> {
+  return open(group, bytes, { acceptedAt });
+}
+
+/** Delivers a commit to all groups and returns them after it; throws when one cannot follow. */
+export async function deliver(groups: readonly Group[], bytes: Uint8Array): Promise<Group[]> {
+  return Promise.all(
+    groups.map(async (group) => {
+      const opened = await openNow(group, bytes);
+      if (opened.outcome.kind !== "epoch") throw new Error(`commit refused: ${JSON.stringify(opened.outcome)}`);
+      return opened.group;
+    }),
+  );
+}
+
+/** Everything a group holds in memory, as text: to see that nothing changed. */
+export function snapshot(group: Group): string {
+  const { live } = group;
+  const writes = live === null ? [] : [headWrite(live.context.groupId, group), ...epochWrites(live)];
+  for (const past of group.past) {
+    const leaves = Object.keys(past.ratchets).map((index) => Number(index) / 2);
+    writes.push(pastWrite(past), ...leaves.map((leaf) => ratchetWrite(past, leaf)));
+  }
+  writes.push(pendingWrite(group.pending));
+  return writes.map(({ key, value }) => `${key} ${value === null ? "" : toHex(value)}`).join("\n");
+}

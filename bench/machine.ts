@@ -1,0 +1,40 @@
+// Owns what the benchmark reads off the machine: processor time and memory of a process, pinning, medians. Knows no workload.
+
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+
+const TICK_MS = 10;
+export const twoCores = availableParallelism() >= 2;
+/** Command prefix that puts a server on the first core, where there are two. */
+export const onServerCore: readonly string[] = twoCores ? ["taskset", "-c", "0"] : [];
+
+/** Moves this process, the load, to the second core. */
+export function takeLoadCore(): void {
+  if (twoCores) execFileSync("taskset", ["-a", "-cp", "1", String(process.pid)], { stdio: "ignore" });
+}
+
+/** User and system time of a process in ms, to 10 ms (proc(5), fields 14 and 15 of stat). */
+export function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * TICK_MS;
+}
+
+/** Resident memory of a process in KiB. */
+export function residentKib(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+}
+
+export function median(values: readonly number[]): number {
+  return percentile(values, 0.5);
+}
+
+/** Nearest-rank percentile; `share` 0…1. NaN for no values. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,136 @@
+// `npm run bench`: measures the product beside bare floors in one run, in rounds, and prints medians as a table and as JSON.
+//   --rounds N (3)   --seconds N (3)   --only WORD (works whose name contains it)   --json FILE
+
+import { writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { build } from "../scripts/build.ts";
+import { measureBrowser } from "./browser.ts";
+import { durableRoom, objectRoom, volatileRoom } from "./floors/floors.ts";
+import { median, takeLoadCore, twoCores } from "./machine.ts";
+import { type Figure, judge, PRODUCT } from "./marks.ts";
+import { foundCompany, productTarget, startProduct } from "./product.ts";
+import { catchUp, idleMemory, reconnect, stalled, timers, timersAfterCrash } from "./single.ts";
+import type { Target } from "./target.ts";
+import { pace, quiet, saturate } from "./workloads.ts";
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "3" },
+    seconds: { type: "string", default: "3" },
+    only: { type: "string", default: "" },
+    json: { type: "string" },
+  },
+});
+const rounds = Number(values.rounds);
+const seconds = Number(values.seconds);
+const wanted = (work: string): boolean => work.toLowerCase().includes(values.only.toLowerCase());
+
+const SATURATIONS = [
+  { work: "1 × 10 saturated", rooms: 1, size: 10 },
+  { work: "1 × 100 saturated", rooms: 1, size: 100 },
+  { work: "1 × 1,000 saturated", rooms: 1, size: 1_000 },
+  { work: "500 × 4 saturated", rooms: 500, size: 4 },
+] as const;
+const PACES = [
+  { work: "1 × 10 at 100/s", size: 10, rate: 100 },
+  { work: "1 × 100 at 20/s", size: 100, rate: 20 },
+  { work: "1 × 1,000 at 2/s", size: 1_000, rate: 2 },
+] as const;
+
+const samples: Figure[] = [];
+let room = 0;
+
+async function fillRooms(target: Target, count: number, size: number) {
+  const rooms = [];
+  for (let at = 0; at < count; at++) rooms.push(await target.fill(room++, size));
+  return rooms;
+}
+
+async function measureTarget(target: Target): Promise<void> {
+  const add = (work: string, measure: string, unit: string, value: number): void => {
+    samples.push({ work, target: target.name, measure, unit, value });
+  };
+  for (const { work, rooms: count, size } of SATURATIONS.filter(({ work }) => wanted(work))) {
+    const rooms = await fillRooms(target, count, size);
+    const result = await saturate({ pid: target.pid, rooms, seconds });
+    add(work, "server CPU per delivery", "µs", result.cpuPerDelivery);
+    add(work, "deliveries", "/s", result.deliveriesPerSecond);
+    add(work, "accepted", "/s", result.acceptedPerSecond);
+    for (const peer of rooms.flat()) peer.close();
+  }
+  for (const { work, size, rate } of PACES.filter(({ work }) => wanted(work))) {
+    const [peers = []] = await fillRooms(target, 1, size);
+    await quiet(peers);
+    const result = await pace({ peers, rate, seconds: Math.max(seconds, 20 / rate) });
+    add(work, "latency p50", "ms", result.p50);
+    add(work, "latency p99", "ms", result.p99);
+    for (const peer of peers) peer.close();
+  }
+}
+
+async function measureProduct(): Promise<void> {
+  const running = await startProduct();
+  try {
+    const company = await foundCompany(running.url, 1_000);
+    await measureTarget(await productTarget(running, company));
+    const works = { idle: idleMemory, reconnect, "catch-up": catchUp, stalled, timers, crash: timersAfterCrash };
+    for (const [name, measure] of Object.entries(works)) {
+      if (wanted(name)) samples.push(...(await measure(running, company)));
+    }
+  } finally {
+    await running.stop();
+  }
+}
+
+async function measureFloors(): Promise<void> {
+  for (const make of [volatileRoom, durableRoom, () => objectRoom("bare"), () => objectRoom("grouped")]) {
+    const target = await make();
+    try {
+      await measureTarget(target);
+    } finally {
+      await target.stop();
+    }
+  }
+}
+
+/** One figure for each work, target and measure: the median of its rounds. */
+function medians(): Figure[] {
+  const groups = Map.groupBy(samples, ({ work, target, measure }) => `${work}|${target}|${measure}`);
+  return [...groups.values()].map((group) => ({
+    ...(group[0] as Figure),
+    value: median(group.map(({ value }) => value)),
+  }));
+}
+
+function print(figures: readonly Figure[]): void {
+  const rows = figures.map((figure) => {
+    const product = figures.find(
+      ({ work, measure, target }) => target === PRODUCT && work === figure.work && measure === figure.measure,
+    );
+    const ratio = product === undefined || figure.target === PRODUCT ? "" : (product.value / figure.value).toFixed(2);
+    const value = figure.value.toLocaleString("en", { maximumFractionDigits: figure.value < 100 ? 2 : 0 });
+    return [figure.work, figure.measure, figure.target, `${value} ${figure.unit}`, ratio, judge(figure, figures)];
+  });
+  const head = ["work", "measure", "target", "median", "Kuvert ÷ it", "mark"];
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    row
+      .map((cell, at) => cell.padEnd(widths[at] ?? 0))
+      .join("  ")
+      .trimEnd();
+  console.log([line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n"));
+}
+
+await build();
+takeLoadCore();
+console.log(`${rounds} rounds, medians; ${twoCores ? "server on one core, load on the other" : "one core for both"}\n`);
+for (let round = 1; round <= rounds; round++) {
+  console.error(`round ${round} of ${rounds}`);
+  await measureProduct();
+  await measureFloors();
+  if (wanted("browser")) samples.push(...(await measureBrowser()));
+}
+const figures = medians().sort((a, b) => a.work.localeCompare(b.work) || a.measure.localeCompare(b.measure));
+print(figures);
+if (values.json !== undefined)
+  writeFileSync(values.json, JSON.stringify({ rounds, seconds, figures, samples }, null, 2));

@@ -1,0 +1,201 @@
+// Owns the works that only the product can be measured by: memory, reconnect storm, catch-up, stalled members, timers.
+
+import { cpuMs, pause, percentile, residentKib } from "./machine.ts";
+import { type Figure, PRODUCT } from "./marks.ts";
+import {
+  type Company,
+  fillConversation,
+  foundConversation,
+  type Person,
+  ProductPeer,
+  type Running,
+} from "./product.ts";
+import { pace, quiet } from "./workloads.ts";
+
+const figure = (work: string, measure: string, unit: string, value: number): Figure => ({
+  work,
+  target: PRODUCT,
+  measure,
+  unit,
+  value,
+});
+
+function closeAll(peers: readonly ProductPeer[]): void {
+  for (const peer of peers) peer.close();
+}
+
+/** Resident memory of 1,000 idle sockets in one conversation, and of 300 live conversations of two. */
+export async function idleMemory(running: Running, company: Company): Promise<Figure[]> {
+  const conversation = await foundConversation(running.url, company.people);
+  await pause(1_000);
+  const empty = residentKib(running.workerdPid);
+  const peers = await fillConversation(running.url, conversation, company.people);
+  await pause(1_000);
+  const perSocket = (residentKib(running.workerdPid) - empty) / peers.length;
+  closeAll(peers);
+  await pause(1_000);
+  const before = residentKib(running.workerdPid);
+  const live: ProductPeer[] = [];
+  const conversations = 300;
+  for (let at = 0; at < conversations; at++) {
+    const pair = company.people.slice(at * 2, at * 2 + 2);
+    live.push(...(await fillConversation(running.url, await foundConversation(running.url, pair), pair)));
+  }
+  await pause(1_000);
+  const perConversation = (residentKib(running.workerdPid) - before) / conversations;
+  closeAll(live);
+  return [
+    figure("idle", "memory per socket", "KiB", perSocket),
+    figure("idle", "memory per live conversation", "KiB", perConversation),
+  ];
+}
+
+/** All devices of a conversation connect at once, each having missed 100 envelopes. */
+export async function reconnect(running: Running, company: Company): Promise<Figure[]> {
+  const { url } = running;
+  const { people } = company;
+  const conversation = await foundConversation(url, people);
+  await append({ url, conversation, person: people[0] as Person, count: 100 });
+  const start = performance.now();
+  const seats = people.map((person) => ({ url, person, conversation, epoch: 1, after: 1 }));
+  const peers = await Promise.all(seats.map((seat) => ProductPeer.open(seat)));
+  const elapsed = performance.now() - start;
+  const complete = peers.every(({ seq }) => seq >= 101);
+  closeAll(peers);
+  if (!complete) throw new Error("a device did not catch up");
+  return [figure("1,000 reconnect, 100 missed", "all complete", "ms", elapsed)];
+}
+
+interface Append {
+  readonly url: string;
+  readonly conversation: Parameters<typeof fillConversation>[1];
+  readonly person: Person;
+  readonly count: number;
+}
+
+/** Appends `count` envelopes of 500 bytes by one device. */
+async function append({ url, conversation, person, count }: Append): Promise<void> {
+  const writer = await ProductPeer.open({ url, person, conversation, epoch: 1, after: 1 });
+  const target = writer.seq + count;
+  for (let sent = 0; sent < count; ) {
+    for (; sent < count && sent - (writer.seq - 1) < 150; sent++) writer.send(500, 0);
+    await pause(1);
+  }
+  while (writer.seq < target) await pause(5);
+  writer.close();
+}
+
+/** One device pulls 10,000 envelopes: the server's processor time and the whole time. */
+export async function catchUp(running: Running, company: Company): Promise<Figure[]> {
+  const { url } = running;
+  const people = company.people.slice(0, 2);
+  const conversation = await foundConversation(url, people);
+  await append({ url, conversation, person: people[0] as Person, count: 10_000 });
+  const cpu = cpuMs(running.workerdPid);
+  const start = performance.now();
+  const peer = await ProductPeer.open({ url, person: people[1] as Person, conversation, epoch: 1, after: 1 });
+  const figures = [
+    figure("catch-up of 10,000", "server CPU", "ms", cpuMs(running.workerdPid) - cpu),
+    figure("catch-up of 10,000", "whole time", "ms", performance.now() - start),
+  ];
+  peer.close();
+  return figures;
+}
+
+/** What ten members that stop reading cost the other ninety, and the server. */
+export async function stalled(running: Running, company: Company): Promise<Figure[]> {
+  const people = company.people.slice(0, 100);
+  const conversation = await foundConversation(running.url, people);
+  const peers = await fillConversation(running.url, conversation, people);
+  await quiet(peers);
+  const others = peers.slice(0, 90);
+  const before = await pace({ peers: others, rate: 100, seconds: 5 });
+  const memory = residentKib(running.workerdPid);
+  for (const peer of peers.slice(90)) peer.stall();
+  const after = await pace({ peers: others, rate: 100, seconds: 5 });
+  const grown = residentKib(running.workerdPid) - memory;
+  closeAll(peers);
+  const change = (100 * (after.p99 - before.p99)) / before.p99;
+  return [
+    figure("10 of 100 stalled", "others' p99 change", "%", change),
+    figure("10 of 100 stalled", "memory per stalled socket", "KiB", Math.max(0, grown) / 10),
+  ];
+}
+
+const TIMER_MS = 10_000;
+const POLL_MS = 25;
+
+interface Watched {
+  readonly acceptedAt: number;
+  readonly expiresAt: number;
+}
+
+/** Pulls the log until every timed envelope is destroyed; ms from due to first seen destroyed, negative when early. Server clock. */
+async function watch(peer: ProductPeer, waiting: Map<number, Watched>): Promise<number[]> {
+  const lateness: number[] = [];
+  const give_up = performance.now() + 4 * TIMER_MS;
+  peer.onFrame = (frame) => {
+    if (frame.type !== "envelopes") return;
+    for (const { seq, bytes } of frame.envelopes) {
+      const watched = waiting.get(seq);
+      if (watched === undefined || bytes !== null) continue;
+      lateness.push(frame.now - watched.expiresAt);
+      waiting.delete(seq);
+    }
+  };
+  while (waiting.size > 0 && performance.now() < give_up) {
+    peer.pull(1);
+    await pause(POLL_MS);
+  }
+  peer.onFrame = null;
+  if (waiting.size > 0) throw new Error(`${waiting.size} timed envelopes were never destroyed`);
+  return lateness;
+}
+
+/** Sends `count` timed messages over about two seconds and notes when each is due. The second person never confirms, so that only timers destroy. */
+async function sendTimed(running: Running, company: Company, count: number) {
+  const people = company.people.slice(0, 3);
+  const conversation = await foundConversation(running.url, people);
+  const [sender] = await fillConversation(running.url, conversation, people.slice(0, 1));
+  if (sender === undefined) throw new Error("nobody to send");
+  const waiting = new Map<number, Watched>();
+  sender.onFrame = (frame) => {
+    if (frame.type !== "envelopes") return;
+    for (const { seq, acceptedAt, expiresAt } of frame.envelopes) {
+      if (expiresAt !== null) waiting.set(seq, { acceptedAt, expiresAt });
+    }
+  };
+  for (let at = 0; at < count; at++) {
+    sender.sendTimed(TIMER_MS);
+    await pause(2_000 / count);
+  }
+  while (waiting.size < count) await pause(10);
+  sender.onFrame = null;
+  return { conversation, person: people[0] as Person, sender, waiting };
+}
+
+/** How late the alarm destroys what is due. */
+export async function timers(running: Running, company: Company): Promise<Figure[]> {
+  const { sender, waiting } = await sendTimed(running, company, 100);
+  const lateness = await watch(sender, waiting);
+  sender.close();
+  return [
+    figure("timers", "lateness p99", "ms", percentile(lateness, 0.99)),
+    figure("timers", "earliest", "ms", Math.min(...lateness)),
+  ];
+}
+
+/** How late it is when the runtime was dead at the due time. */
+export async function timersAfterCrash(running: Running, company: Company): Promise<Figure[]> {
+  const { conversation, person, sender, waiting } = await sendTimed(running, company, 20);
+  sender.close();
+  const due = Math.max(...[...waiting.values()].map(({ expiresAt }) => expiresAt));
+  await pause(due - Date.now() - 500);
+  await running.crash();
+  const restarted = Date.now();
+  const peer = await ProductPeer.open({ url: running.url, person, conversation, epoch: 1, after: 1 });
+  const lateness = await watch(peer, waiting);
+  peer.close();
+  const afterRestart = Math.max(...lateness) + due - Math.max(due, restarted);
+  return [figure("timers after a crash", "lateness after restart", "ms", afterRestart)];
+}

@@ -1,0 +1,141 @@
+// Owns the account of a profile: making its keys, introducing them to the server, keeping the record. Knows no conversation.
+
+import { sha256 } from "@noble/hashes/sha2.js";
+import type * as v from "valibot";
+import type * as body from "../../schemas/api.ts";
+import { randomBytes, toBase64url } from "../../schemas/bytes.ts";
+import { introductionPayload } from "../../schemas/credential.ts";
+import { type DeviceId, type InviteId, type MemberId, newId, type TenantId } from "../../schemas/ids.ts";
+import { DEFAULT_POLICY, type Residency, type Role } from "../../schemas/policy.ts";
+import { Refusal } from "../../schemas/refusal.ts";
+import type { Door, TokenAnswer } from "./api.ts";
+import { certify, createDeviceKeys, createIdentityKeys, sign } from "./group/device-keys.ts";
+import type { Me } from "./group/state.ts";
+import { makeInviteLink, parseInviteLink } from "./invite-link.ts";
+import { type AccountRecord, decodeRecord, encodeRecord } from "./records.ts";
+import type { Store } from "./store.ts";
+import type { Account, InvitePreview } from "./view.ts";
+
+const KEY = "account";
+
+type NewMember = v.InferInput<typeof body.SignupBody>["member"];
+
+/** The account of this profile; `undefined` when there is none yet. */
+export async function loadAccount(store: Store): Promise<AccountRecord | undefined> {
+  const kept = await store.get("meta", KEY);
+  return kept === undefined ? undefined : decodeRecord<AccountRecord>(kept);
+}
+
+export async function saveAccount(store: Store, account: AccountRecord): Promise<void> {
+  await store.write([{ table: "meta", key: KEY, value: encodeRecord(account) }]);
+}
+
+/** Forgets an account the server never took. */
+export async function dropAccount(store: Store): Promise<void> {
+  await store.write([{ table: "meta", key: KEY, value: null }]);
+}
+
+/**
+ * Founds a tenant with its owner and this device. The keys are durable before the server hears of them, so that a lost answer loses no account.
+ * @throws {Refusal} any — the server said no; `unavailable` leaves a draft that may yet turn out to have been accepted
+ */
+export async function signUp(
+  { door, store }: { door: Door; store: Store },
+  input: { organisation: string; name: string; deviceName: string; residency: Residency },
+): Promise<{ account: AccountRecord; token: TokenAnswer }> {
+  const { organisation, name, deviceName, residency } = input;
+  const tenant = { id: newId<TenantId>(), name: organisation, residency };
+  const { account, member } = await draft({ tenant, name, role: "owner", deviceName });
+  await saveAccount(store, account);
+  return introduce(store, account, () => door.signUp({ tenant, member }));
+}
+
+/** Enters a tenant by an invite link. @throws {Refusal} as {@link signUp}; malformed — not an invite link */
+export async function join(
+  { door, store }: { door: Door; store: Store },
+  { link, name, deviceName }: { link: string; name: string; deviceName: string },
+): Promise<{ account: AccountRecord; token: TokenAnswer }> {
+  const invitation = bodyOf(link);
+  const { tenant, role, residency } = await door.lookAtInvite(invitation);
+  const { account, member } = await draft({ tenant: { ...tenant, residency }, name, role, deviceName });
+  await saveAccount(store, account);
+  return introduce(store, account, () => door.join({ ...invitation, member }));
+}
+
+/** What an invite link offers. @throws {Refusal} malformed — not an invite link; invite_* — it is of no use any more */
+export async function previewInvite(door: Door, link: string): Promise<InvitePreview> {
+  const { tenant, inviter, role, residency } = await door.lookAtInvite(bodyOf(link));
+  return { organisation: tenant.name, inviter, role, residency };
+}
+
+/** A new invite: its link, and what the server is told, which is only a hash of the secret. */
+export function newInvite(server: string): { id: InviteId; secretHash: string; link: string } {
+  const invite = newId<InviteId>();
+  const secret = randomBytes(32);
+  return { id: invite, secretHash: toBase64url(sha256(secret)), link: makeInviteLink({ server, invite, secret }) };
+}
+
+/** This device as groups know it. */
+export function meOf({ tenant, member, device, identityKeys, certificate, signatureKeys }: AccountRecord): Me {
+  const identityKey = identityKeys.publicKey;
+  return { tenant: tenant.id, member: member.id, device, identityKey, certificate, signatureKey: signatureKeys };
+}
+
+export function accountView({ tenant, member, device }: AccountRecord): Account {
+  return { tenant, member, device };
+}
+
+function bodyOf(link: string): { invite: InviteId; secret: string } {
+  const { invite, secret } = parseInviteLink(link);
+  return { invite, secret: toBase64url(secret) };
+}
+
+async function draft(input: {
+  tenant: AccountRecord["tenant"];
+  name: string;
+  role: Role;
+  deviceName: string;
+}): Promise<{ account: AccountRecord; member: NewMember }> {
+  const { tenant, name, role, deviceName } = input;
+  const ids = { tenant: tenant.id, member: newId<MemberId>(), device: newId<DeviceId>() };
+  const [identityKeys, { signatureKey }] = await Promise.all([createIdentityKeys(), createDeviceKeys()]);
+  const certificate = await certify(identityKeys.privateKey, { ...ids, signatureKey: signatureKey.publicKey });
+  const identityKey = identityKeys.publicKey;
+  const proof = await sign(signatureKey.privateKey, introductionPayload({ ...ids, identityKey }));
+  const account: AccountRecord = {
+    state: "draft",
+    code: null,
+    tenant: { id: tenant.id, name: tenant.name, residency: tenant.residency },
+    member: { id: ids.member, name, role },
+    device: ids.device,
+    identityKeys: identityKeys,
+    signatureKeys: signatureKey,
+    certificate,
+    policy: DEFAULT_POLICY,
+  };
+  const device = {
+    id: ids.device,
+    name: deviceName,
+    signatureKey: toBase64url(signatureKey.publicKey),
+    certificate: toBase64url(certificate),
+    proof: toBase64url(proof),
+  };
+  return { account, member: { id: ids.member, name, identityKey: toBase64url(identityKey), device } };
+}
+
+async function introduce(
+  store: Store,
+  account: AccountRecord,
+  ask: () => Promise<TokenAnswer>,
+): Promise<{ account: AccountRecord; token: TokenAnswer }> {
+  try {
+    const token = await ask();
+    const ready: AccountRecord = { ...account, state: "ready" };
+    await saveAccount(store, ready);
+    return { account: ready, token };
+  } catch (error) {
+    if (!(error instanceof Refusal) || (error.code !== "unavailable" && error.code !== "internal"))
+      await dropAccount(store);
+    throw error;
+  }
+}

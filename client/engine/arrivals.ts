@@ -1,0 +1,166 @@
+// Owns taking in what a conversation's socket brings: strictly in the order of the log, proven by the rolling hash, persisted before it is
+// shown, page by page. What an envelope means is for intake.
+
+import type * as v from "valibot";
+import { equalBytes } from "../../schemas/bytes.ts";
+import { decodeCbor, encodeCbor } from "../../schemas/cbor.ts";
+import { readHeader } from "../../schemas/envelope.ts";
+import type { EnvelopesFrame, ReadyFrame } from "../../schemas/frames.ts";
+import { type Reading, takeIn } from "./intake.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Line } from "./line.ts";
+import { follow, type Linked } from "./log-proof.ts";
+
+/** Envelopes that share one write. */
+const PAGE = 256;
+const CAREFUL_PAGE = 32;
+/** A long page lets others have their turn this often. */
+const PAUSE_EVERY = 50;
+/** What was being taken in when the engine died this often is not looked at again. */
+const FATAL = 2;
+
+type Ready = v.InferOutput<typeof ReadyFrame>;
+
+interface Marker {
+  readonly from: number;
+  readonly to: number;
+  readonly deaths: number;
+}
+
+/** Brings a ledger forward along its log. */
+export class Arrivals {
+  readonly #ledger: Ledger;
+  readonly #line: Line;
+  /** Something may be left over from a run that died: mark every page before it is taken in. */
+  #careful: boolean;
+  /** What was being taken in when an earlier run died. */
+  #marker: Marker | null = null;
+
+  constructor(ledger: Ledger, line: Line) {
+    this.#ledger = ledger;
+    this.#line = line;
+    this.#careful = ledger.surroundings.careful;
+  }
+
+  /** Reads what an earlier run left behind when it died. */
+  async load(): Promise<void> {
+    const kept = await this.#ledger.surroundings.store.get("quarantine", this.#ledger.id);
+    this.#marker = kept === undefined ? null : (decodeCbor(kept) as Marker);
+    if (this.#marker !== null) this.#careful = true;
+  }
+
+  /** The socket says where the log stands. */
+  async ready({ head, first, delivered }: Ready): Promise<void> {
+    const { record } = this.#ledger;
+    const { cursor, hash } = record;
+    if (head.seq < cursor || (head.seq === cursor && !equalBytes(head.hash, hash))) return this.break();
+    if (delivered > record.delivered) this.deliver(delivered);
+    const group = this.#ledger.group?.live;
+    if (first > cursor + 1 || (head.seq === cursor && group != null && head.epoch > group.number)) await this.lose();
+    if (head.seq > cursor && !this.#ledger.record.lost) this.#line.pull(cursor);
+    else if (head.seq > cursor && first <= cursor + 1) this.#line.pull(cursor);
+  }
+
+  /** Takes in pages that came one after the other. */
+  async take(frames: readonly EnvelopesFrame[]): Promise<void> {
+    for (const frame of frames) {
+      const { cursor: seq, hash } = this.#ledger.record;
+      const linked = follow({ seq, hash }, { envelopes: frame.envelopes, claimed: frame.hash });
+      if (linked === "gap") return this.#line.pull(seq);
+      if (linked === "broken") return this.break();
+      if (!(await this.#takeAll(linked))) return this.break();
+      if (frame.delivered > this.#ledger.record.delivered) this.deliver(frame.delivered);
+      if (linked.length > 0) this.#line.confirm(this.#ledger.record.cursor);
+      if (!this.#line.live) this.#line.pull(this.#ledger.record.cursor);
+    }
+    if (this.#line.live) this.#careful = false;
+  }
+
+  /** Everybody has everything up to `seq`. Saved with the next write: the server says it again at every resume. */
+  deliver(seq: number): void {
+    const { surroundings, id } = this.#ledger;
+    this.#ledger.record = { ...this.#ledger.record, delivered: Math.min(seq, this.#ledger.record.cursor) };
+    surroundings.live.timeline(id);
+  }
+
+  /** The group cannot follow the log any more. */
+  async lose(): Promise<void> {
+    if (this.#ledger.record.lost) return;
+    const draft = this.#ledger.draft();
+    draft.set({ lost: true });
+    await this.#ledger.save(draft);
+  }
+
+  /** This is not the log that was seen before: nothing of it is shown, and nothing is said into it. */
+  async break(): Promise<void> {
+    this.#line.close();
+    const draft = this.#ledger.draft();
+    draft.set({ state: "broken" });
+    await this.#ledger.save(draft);
+  }
+
+  async #takeAll(linked: readonly Linked[]): Promise<boolean> {
+    for (let at = 0; at < linked.length; ) {
+      const page = this.#page(linked, at);
+      if (!(await this.#takePage(page))) return false;
+      at += page.length;
+    }
+    return true;
+  }
+
+  async #takePage(page: readonly Linked[]): Promise<boolean> {
+    const { surroundings, outbox, heads } = this.#ledger;
+    const isMarked = this.#careful || isCommit(page[0]);
+    const quarantined = isMarked && (await this.#mark(page));
+    const draft = this.#ledger.draft();
+    if (isMarked) draft.batch.delete("quarantine", this.#ledger.id);
+    const reading: Reading = {
+      outbox,
+      heads,
+      me: surroundings.context.me.member,
+      now: surroundings.time.now(),
+      quarantined,
+    };
+    for (const [index, { envelope, hash }] of page.entries()) {
+      if ((await takeIn(draft, envelope, reading)) === "broken") return false;
+      draft.set({ cursor: envelope.seq, hash, known: Math.max(draft.record.known, envelope.seq) });
+      heads.add({ seq: envelope.seq, hash });
+      if (index % PAUSE_EVERY === PAUSE_EVERY - 1) await pause();
+    }
+    await this.#ledger.save(draft);
+    return true;
+  }
+
+  /** Envelopes that may share a write: a commit stands alone. */
+  #page(linked: readonly Linked[], at: number): readonly Linked[] {
+    const first = linked[at];
+    const isSuspect = this.#marker !== null && (first?.envelope.seq ?? 0) <= this.#marker.to;
+    const limit = isSuspect ? 1 : this.#careful ? CAREFUL_PAGE : PAGE;
+    let end = at + 1;
+    if (!isCommit(first)) while (end < linked.length && end - at < limit && !isCommit(linked[end])) end++;
+    return linked.slice(at, end);
+  }
+
+  /** Leaves word of what is about to be taken in; true when that has killed the engine before and must not be looked at again. */
+  async #mark(page: readonly Linked[]): Promise<boolean> {
+    const from = page[0]?.envelope.seq ?? 0;
+    const to = page.at(-1)?.envelope.seq ?? from;
+    const before = this.#marker;
+    const deaths = before?.from === from && before.to === to ? before.deaths : 0;
+    const { store } = this.#ledger.surroundings;
+    const marker: Marker = { from, to, deaths: deaths + 1 };
+    await store.write([{ table: "quarantine", key: this.#ledger.id, value: encodeCbor(marker) }]);
+    return page.length === 1 && deaths >= FATAL;
+  }
+}
+
+function isCommit(linked: Linked | undefined): boolean {
+  const bytes = linked?.envelope.bytes ?? null;
+  return bytes !== null && readHeader(bytes)?.kind === "commit";
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, 0);
+  });
+}

@@ -1,0 +1,207 @@
+// Owns how people enter and leave a conversation: what the server is asked first, then the commit that makes it so in the group.
+// Every step may be repeated after a crash. Sends nothing on the socket itself.
+
+import { fromBase64url } from "../../schemas/bytes.ts";
+import type { MemberId } from "../../schemas/ids.ts";
+import { isRefusal, REFUSALS, type RefusalCode } from "../../schemas/refusal.ts";
+import { type Addition, type Committed, commit } from "./group/commit.ts";
+import { roster } from "./group/group.ts";
+import { joinExternally } from "./group/join.ts";
+import { type Peer, sameDevice } from "./group/state.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Bytes, IntentRecord, Sealed, Wish } from "./records.ts";
+
+/** How often key packages that turn out unusable are left out before the whole change fails. */
+const MOST_UNUSABLE = 50;
+
+/** Whom a change brings, with the key packages that were claimed for them; null while the server has not been asked. */
+type Prepared = readonly Addition[];
+
+/** Works out the changes of one conversation. */
+export class Changes {
+  readonly #ledger: Ledger;
+  readonly #prepared = new Map<number, Prepared>();
+  /** Whom the server last named to be committed out, by leaf: somebody else may sit there by now. */
+  #leaving: readonly Peer[] = [];
+
+  constructor(ledger: Ledger) {
+    this.#ledger = ledger;
+  }
+
+  /** Leaves that must go, and still are there. */
+  get leaving(): readonly number[] {
+    if (this.#leaving.length === 0) return [];
+    const { group, surroundings } = this.#ledger;
+    const peers = group === null ? [] : roster(group);
+    const isHere = (gone: Peer) => peers.some((peer) => peer.leaf === gone.leaf && sameDevice(peer, gone));
+    return this.#leaving
+      .filter((gone) => isHere(gone) && !sameDevice(gone, surroundings.context.me))
+      .map(({ leaf }) => leaf);
+  }
+
+  /** The server names the leaves that must be committed out. */
+  heed(leaves: readonly number[]): void {
+    const { group } = this.#ledger;
+    this.#leaving = group === null ? [] : roster(group).filter(({ leaf }) => leaves.includes(leaf));
+  }
+
+  /** Whether the server has yet to be asked before this can become a commit. */
+  needsServer({ order, wish, sealed }: IntentRecord): boolean {
+    const asks = wish?.kind === "create" || wish?.kind === "add" || wish?.kind === "remove" || wish?.kind === "leave";
+    return asks && sealed === null && !this.#prepared.has(order);
+  }
+
+  /**
+   * Asks the server for what a change needs; may be repeated. Does not touch the ledger, so it runs beside its turns.
+   * @throws {Refusal} any — the change is not possible; with a remedy of `retry`, not possible now
+   */
+  async prepare({ order, wish }: IntentRecord): Promise<void> {
+    const { api } = this.#ledger.surroundings;
+    const { id } = this.#ledger;
+    if (wish?.kind === "create") await api.found({ id, members: [...wish.members] });
+    if (wish?.kind === "add") for (const member of wish.members) await api.admit(id, member);
+    if (wish?.kind === "remove") await api.dismiss(id, wish.member);
+    if (wish?.kind === "leave") await api.dismiss(id, this.#ledger.surroundings.context.me.member);
+    const members = wish?.kind === "create" || wish?.kind === "add" ? wish.members : [];
+    this.#prepared.set(order, (await Promise.all(members.map((member) => this.#claim(member)))).flat());
+  }
+
+  /** The next attempt at this change starts from the beginning. */
+  forget({ order }: IntentRecord): void {
+    this.#prepared.delete(order);
+  }
+
+  /** Makes the commit of an intent and saves it with the intent; `undefined` when nothing is to be committed (any more). */
+  async make(intent: IntentRecord): Promise<IntentRecord | undefined> {
+    const { wish, order } = intent;
+    if (wish === null || this.needsServer(intent)) return undefined;
+    const additions = this.#prepared.get(order) ?? [];
+    if (wish.kind === "leave") return this.#left(intent);
+    if (wish.kind === "rejoin") return undefined;
+    const remove = wish.kind === "expel" ? this.leaving : [];
+    const add = this.#absent(additions);
+    if (wish.kind !== "refresh" && add.length === 0 && remove.length === 0) return this.#done(intent);
+    const made = await this.#commit({ add, remove });
+    return made === undefined ? this.#done(intent) : this.#keep(intent, made);
+  }
+
+  /** Wishes to commit out whom the server has removed, unless that is wished already. */
+  async expel(): Promise<void> {
+    const { leaving } = this;
+    if (leaving.length > 0 && this.#ledger.group?.live != null) await this.#wish({ kind: "expel", leaves: leaving });
+  }
+
+  /** Wishes to renew the own keys; true, so that the caller goes on with it. */
+  async refresh(): Promise<boolean> {
+    await this.#wish({ kind: "refresh" });
+    return true;
+  }
+
+  /** Lets this device in again with what the server keeps of the group. @returns the intent to send, if it can be made */
+  async rejoin({ groupInfo, generation }: { groupInfo: Uint8Array; generation: number }): Promise<void> {
+    const { group, id, surroundings, outbox } = this.#ledger;
+    const known = group?.generation === generation ? group : undefined;
+    const made = await joinExternally({
+      groupInfo,
+      context: surroundings.context,
+      conversation: id,
+      generation,
+      known,
+      now: surroundings.time.now(),
+    });
+    if (made.kind === "refused") return surroundings.fault("rejoin", new Error(made.reason));
+    const intent = outbox.compose({ kind: "rejoin" }, surroundings.time.now());
+    await this.#keep(intent, made);
+  }
+
+  async #claim(member: MemberId): Promise<Addition[]> {
+    const packages = await this.#ledger.surroundings.api.claimKeyPackages(member);
+    return packages.flatMap(({ device, bytes }) => {
+      const keyPackage = fromBase64url(bytes);
+      return keyPackage === undefined ? [] : [{ member, device, keyPackage }];
+    });
+  }
+
+  /** Those of the prepared devices who are not in the group yet. */
+  #absent(additions: Prepared): Addition[] {
+    const { group } = this.#ledger;
+    const peers = group === null ? [] : roster(group);
+    return additions.filter((addition) => !peers.some((peer) => sameDevice(peer, addition)));
+  }
+
+  /** Makes a commit, leaving out devices whose key packages are unusable; `undefined` when nothing is left to commit. */
+  async #commit({ add, remove }: { add: Addition[]; remove: readonly number[] }): Promise<Committed | undefined> {
+    const { group, surroundings } = this.#ledger;
+    let wanted = add;
+    for (let attempt = 0; group !== null && attempt < MOST_UNUSABLE; attempt++) {
+      const made = await commit(group, { add: wanted, remove, now: surroundings.time.now() });
+      if (made.kind === "committed") return made;
+      surroundings.fault("commit", new Error(made.reason));
+      const { device } = made;
+      if (device === undefined) return undefined;
+      wanted = wanted.filter((addition) => !sameDevice(addition, device));
+      if (wanted.length === 0 && remove.length === 0) return undefined;
+    }
+    return undefined;
+  }
+
+  async #keep(intent: IntentRecord, made: Committed): Promise<IntentRecord> {
+    const draft = this.#ledger.draft();
+    draft.step(made);
+    const { commit: bytes, welcome, groupInfo } = made.bundle;
+    const welcomes = welcome === null ? [] : [{ devices: welcome.devices, bytes: welcome.bytes as Bytes }];
+    const sealed: Sealed = {
+      generation: made.group.generation,
+      epoch: made.epoch,
+      at: this.#ledger.surroundings.time.now(),
+      bytes: bytes as Bytes,
+      expiresIn: null,
+      commit: { welcomes, groupInfo: groupInfo as Bytes },
+    };
+    const kept: IntentRecord = { ...intent, sealed };
+    draft.intend(kept);
+    draft.set({ generation: made.group.generation });
+    draft.afterwards(() => this.#ledger.outbox.put(kept));
+    await this.#ledger.save(draft);
+    return kept;
+  }
+
+  async #done(intent: IntentRecord): Promise<undefined> {
+    const draft = this.#ledger.draft();
+    draft.retire(intent);
+    draft.afterwards(() => this.#ledger.outbox.delete(intent));
+    await this.#ledger.save(draft);
+  }
+
+  async #left(intent: IntentRecord): Promise<undefined> {
+    const { surroundings } = this.#ledger;
+    const me = surroundings.context.me.member;
+    const draft = this.#ledger.draft();
+    draft.retire(intent);
+    const { record } = draft;
+    draft.set({ state: "ended", members: record.members.filter((member) => member !== me), unread: 0 });
+    draft.remark({ kind: "left" }, { from: me, at: surroundings.time.now() });
+    draft.afterwards(() => this.#ledger.outbox.delete(intent));
+    await this.#ledger.save(draft);
+  }
+
+  async #wish(wish: Wish): Promise<void> {
+    const { outbox, surroundings } = this.#ledger;
+    if (outbox.open.some((intent) => intent.wish?.kind === wish.kind)) return;
+    const intent = outbox.compose(wish, surroundings.time.now());
+    const draft = this.#ledger.draft();
+    draft.intend(intent);
+    draft.afterwards(() => outbox.put(intent));
+    await this.#ledger.save(draft);
+  }
+}
+
+/** Whether asking again later may help. */
+export function mayPass(error: unknown): boolean {
+  return isRefusal(error) && REFUSALS[error.code].remedy === "retry";
+}
+
+/** The code of a refusal; anything else that was thrown counts as a fault of ours. */
+export function codeOf(error: unknown): RefusalCode {
+  return isRefusal(error) ? error.code : "internal";
+}

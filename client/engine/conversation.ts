@@ -1,0 +1,368 @@
+// Owns one conversation as people use it: what they do goes into its outbox, what its socket brings goes through arrivals, and it says
+// whether it needs a socket. Its parts own the rest: ledger (truth), arrivals, departures, changes, line.
+
+import type { ServerFrame } from "../../schemas/frames.ts";
+import type { RefusalCode } from "../../schemas/refusal.ts";
+import { Arrivals } from "./arrivals.ts";
+import { Changes, codeOf, mayPass } from "./changes.ts";
+import { Departures } from "./departures.ts";
+import { destroy } from "./destruction.ts";
+import type { Ledger } from "./ledger.ts";
+import { Line } from "./line.ts";
+import type { Ending } from "./link.ts";
+import type { IntentRecord, Wish } from "./records.ts";
+import type { Due } from "./timers.ts";
+
+const ASK_AGAIN = { least: 1_000, most: 60_000 };
+/** Members online at the same time wait differently long before they commit a removal out: one of them wins, the others need not try. */
+const EXPEL_WITHIN = 1_500;
+
+/** A conversation at work. */
+export class Conversation {
+  readonly ledger: Ledger;
+  readonly #line: Line;
+  readonly #arrivals: Arrivals;
+  readonly #departures: Departures;
+  readonly #changes: Changes;
+  #inbox: ServerFrame[] = [];
+  #draining = false;
+  readonly #asking = new Map<number, Promise<void>>();
+  #failures = 0;
+  /** This device has just removed somebody, so it commits the removal at once. */
+  #eager = false;
+  #askedForGroup = false;
+
+  constructor(ledger: Ledger) {
+    this.ledger = ledger;
+    this.#line = new Line({
+      conversation: ledger.id,
+      surroundings: ledger.surroundings,
+      cursor: () => ledger.record.cursor,
+      onFrame: (frame) => this.#receive(frame),
+      onOpen: () => this.#opened(),
+      onClose: (ending) => this.#closed(ending),
+      onRoom: () => this.#pump(),
+    });
+    this.#changes = new Changes(ledger);
+    this.#arrivals = new Arrivals(ledger, this.#line);
+    this.#departures = new Departures(ledger, { line: this.#line, changes: this.#changes });
+  }
+
+  /** Reads what an earlier run left behind. */
+  load(): Promise<void> {
+    return this.#arrivals.load();
+  }
+
+  /** Everything heard of is taken in, everything wished is done, and nothing is on its way. */
+  get settled(): boolean {
+    if (this.#over) return true;
+    const caughtUp = !this.#line.wanted || this.#caughtUp;
+    return caughtUp && !this.hasWork && this.ledger.idle && this.#asking.size === 0;
+  }
+
+  /** Something is to be fetched or sent. */
+  get hasWork(): boolean {
+    const { record, outbox } = this.ledger;
+    if (this.#over) return false;
+    return record.known > record.cursor || record.lost || this.#changes.leaving.length > 0 || outbox.open.length > 0;
+  }
+
+  /** Whether a socket is open or being opened, and nothing is on its way over it. */
+  get line(): "none" | "busy" | "quiet" {
+    return !this.#line.wanted ? "none" : this.#caughtUp && this.ledger.idle ? "quiet" : "busy";
+  }
+
+  /** Opens the socket, if this conversation can have one. */
+  open(): void {
+    if (!this.#over && this.ledger.record.founded && !this.ledger.stopped) this.#line.open();
+    else this.#askServer();
+  }
+
+  /** Closes the socket. */
+  rest(): void {
+    this.#line.close();
+    this.#inbox = [];
+  }
+
+  /** The network is back, or somebody wants it now. */
+  wake(): void {
+    this.#failures = 0;
+    this.#line.wake();
+    this.#askServer();
+  }
+
+  close(): void {
+    this.rest();
+    this.ledger.stop();
+  }
+
+  /** Something new is at `seq`. */
+  async nudge(seq: number): Promise<void> {
+    await this.ledger.turn(async () => {
+      if (seq <= this.ledger.record.known) return;
+      const draft = this.ledger.draft();
+      draft.set({ known: seq });
+      await this.ledger.save(draft);
+    });
+  }
+
+  /** Makes a wish durable; it comes true by and by. */
+  async wish(wish: Wish): Promise<IntentRecord> {
+    const { outbox, surroundings } = this.ledger;
+    const intent = outbox.compose(wish, surroundings.time.now());
+    const draft = this.ledger.draft();
+    draft.intend(intent);
+    await surroundings.store.write(draft.batch.writes);
+    outbox.put(intent);
+    surroundings.live.timeline(this.ledger.id);
+    surroundings.review();
+    this.#pump();
+    return intent;
+  }
+
+  /**
+   * Makes a wish the server has to agree to durable and asks at once. Not reaching the server is no refusal: it is asked again later.
+   * @throws {Refusal} any — the server said no; the wish is forgotten
+   */
+  async change(wish: Wish): Promise<void> {
+    this.#eager ||= wish.kind === "remove";
+    await this.ask(await this.wish(wish));
+  }
+
+  /** Asks the server for what a durable wish needs, once at a time. @throws {Refusal} any — the server said no; the wish is forgotten */
+  ask(intent: IntentRecord): Promise<void> {
+    const { order } = intent;
+    const asking = this.#asking.get(order);
+    if (asking !== undefined) return asking;
+    if (!this.#changes.needsServer(intent)) return Promise.resolve();
+    const asked = this.#ask(intent).finally(() => {
+      this.#asking.delete(order);
+      this.ledger.surroundings.review();
+      this.#pump();
+    });
+    this.#asking.set(order, asked);
+    return asked;
+  }
+
+  /** A failed text is tried again, after everything that waits now. */
+  async retry(intent: IntentRecord): Promise<void> {
+    const { outbox, surroundings } = this.ledger;
+    if (intent.wish === null || intent.refusal === null) return;
+    const again = {
+      ...outbox.compose(intent.wish, surroundings.time.now()),
+      ...(intent.refusal !== "conflict" && { id: intent.id }),
+    };
+    await this.ledger.turn(async () => {
+      const draft = this.ledger.draft();
+      draft.retire(intent);
+      draft.intend(again);
+      draft.afterwards(() => {
+        outbox.delete(intent);
+        outbox.put(again);
+      });
+      await this.ledger.save(draft);
+    });
+    surroundings.review();
+    this.#pump();
+  }
+
+  /** A failed text is forgotten. */
+  async discard(intent: IntentRecord): Promise<void> {
+    if (intent.refusal === null) return;
+    await this.ledger.turn(async () => {
+      const draft = this.ledger.draft();
+      draft.retire(intent);
+      draft.afterwards(() => this.ledger.outbox.delete(intent));
+      await this.ledger.save(draft);
+    });
+  }
+
+  /** This device is no longer in; what was said stays readable, what waits can never leave. */
+  async end(code: RefusalCode): Promise<void> {
+    this.rest();
+    await this.ledger.turn(async () => {
+      if (this.ledger.record.state === "ended") return;
+      const { surroundings, outbox, record } = this.ledger;
+      const me = surroundings.context.me.member;
+      const draft = this.ledger.draft();
+      draft.set({ state: "ended", members: record.members.filter((member) => member !== me), unread: 0 });
+      draft.remark({ kind: "removed", members: [me] }, { from: null, at: surroundings.time.now() });
+      await this.ledger.save(draft);
+      for (const intent of outbox.open) await this.#departures.fail(intent, code);
+    });
+  }
+
+  /** The person has seen everything there is. */
+  async read(): Promise<void> {
+    const { record } = this.ledger;
+    if (record.unread === 0) return;
+    await this.ledger.turn(async () => {
+      const draft = this.ledger.draft();
+      draft.set({ unread: 0, readTo: this.ledger.record.cursor });
+      await this.ledger.save(draft);
+    });
+  }
+
+  /** Destroys lines and waiting texts whose time has come, with all that was made of them. */
+  async destroy(due: readonly Due[]): Promise<void> {
+    await this.ledger.turn(() => destroy(this.ledger, due));
+  }
+
+  get #over(): boolean {
+    const { state } = this.ledger.record;
+    return state === "ended" || state === "broken";
+  }
+
+  get #caughtUp(): boolean {
+    return this.#line.live && this.#inbox.length === 0 && !this.#draining;
+  }
+
+  #opened(): void {
+    this.#inbox = [];
+    this.#askedForGroup = false;
+    this.#departures.reset();
+  }
+
+  #closed({ terminal, refusal }: Ending): void {
+    if (!terminal || refusal === null) return;
+    const { surroundings, record } = this.ledger;
+    if (refusal === "not_found" || refusal === "forbidden") {
+      // A conversation founded just now may not be known everywhere yet; one that was lost is out
+      if (record.founded) void this.end(refusal);
+    } else surroundings.end(refusal);
+  }
+
+  #receive(frame: ServerFrame): void {
+    this.#inbox.push(frame);
+    if (this.#draining) return;
+    this.#draining = true;
+    void this.ledger
+      .turn(() => this.#drain())
+      .finally(() => {
+        this.#draining = false;
+        this.ledger.surroundings.review();
+      });
+  }
+
+  async #drain(): Promise<void> {
+    for (let frame = this.#inbox.shift(); frame !== undefined; frame = this.#inbox.shift()) {
+      if (this.#over) return;
+      if (frame.type === "envelopes") {
+        const frames = [frame];
+        while (this.#inbox[0]?.type === "envelopes") frames.push(this.#inbox.shift() as typeof frame);
+        await this.ledger.surroundings.time.observe(frame.now);
+        await this.#arrivals.take(frames);
+      } else await this.#heed(frame);
+    }
+    if (this.#line.live && !this.#over) await this.#proceed();
+  }
+
+  async #heed(frame: Exclude<ServerFrame, { type: "envelopes" }>): Promise<void> {
+    const { record } = this.ledger;
+    if (frame.type === "ready") {
+      await this.ledger.surroundings.time.observe(frame.now);
+      await this.#arrivals.ready(frame);
+      if (this.ledger.record.lost && !this.#line.live) this.#askForGroup();
+    } else if (frame.type === "delivered") this.#arrivals.deliver(frame.seq);
+    else if (frame.type === "behind") this.#line.pull(record.cursor);
+    else if (frame.type === "removals") this.#expelSoon(frame.leaves);
+    else if (frame.type === "refused") {
+      if (frame.code === "removal_pending" && Array.isArray(frame.detail.leaves)) {
+        this.#expelSoon(frame.detail.leaves.map(Number));
+      }
+      await this.#departures.refused(frame);
+    } else if (frame.type === "group_info") await this.#rejoin(frame);
+  }
+
+  /** Caught up: sends what waits, or first gets back into a group it lost. */
+  async #proceed(): Promise<void> {
+    if (this.ledger.record.lost && !this.ledger.outbox.open.some(({ wish }) => wish?.kind === "rejoin"))
+      this.#askForGroup();
+    await this.#departures.pump();
+  }
+
+  #askForGroup(): void {
+    if (this.#askedForGroup) return;
+    this.#askedForGroup = this.#line.send({ type: "group_info" });
+  }
+
+  async #rejoin({ bytes, head }: Extract<ServerFrame, { type: "group_info" }>): Promise<void> {
+    this.#askedForGroup = false;
+    const { record } = this.ledger;
+    if (!record.lost || bytes === null) return;
+    if (!this.#line.live) {
+      // What lies between is lost to this device: it goes on where the group stands now
+      const draft = this.ledger.draft();
+      draft.set({ cursor: head.seq, hash: head.hash, known: head.seq });
+      await this.ledger.save(draft);
+      this.#line.pull(head.seq);
+      return;
+    }
+    await this.#changes.rejoin({ groupInfo: bytes, generation: head.generation });
+  }
+
+  #expelSoon(leaves: readonly number[]): void {
+    const { clock } = this.ledger.surroundings;
+    this.#changes.heed(leaves);
+    if (leaves.length === 0) return;
+    const delay = this.#eager ? 0 : clock.random() * EXPEL_WITHIN;
+    this.#eager = false;
+    clock.after(delay, () => void this.ledger.turn(() => this.#expel()));
+  }
+
+  async #expel(): Promise<void> {
+    if (!this.#caughtUp || this.#over) return;
+    await this.#changes.expel();
+    await this.#departures.pump();
+  }
+
+  #pump(): void {
+    this.#askServer();
+    if (!this.#line.live) return;
+    void this.ledger
+      .turn(async () => (this.#caughtUp ? this.#departures.pump() : undefined))
+      .finally(() => this.ledger.surroundings.review());
+  }
+
+  async #ask(intent: IntentRecord): Promise<void> {
+    try {
+      await this.#changes.prepare(intent);
+      this.#failures = 0;
+      if (intent.wish?.kind === "create") await this.#founded();
+      if (intent.wish?.kind === "leave") await this.ledger.turn(() => this.#changes.make(intent));
+    } catch (error) {
+      if (mayPass(error)) return this.#askLater();
+      await this.ledger.turn(() => this.#departures.fail(intent, codeOf(error)));
+      throw error;
+    }
+  }
+
+  async #founded(): Promise<void> {
+    await this.ledger.turn(async () => {
+      if (this.ledger.record.founded) return;
+      const draft = this.ledger.draft();
+      draft.set({ founded: true });
+      await this.ledger.save(draft);
+    });
+  }
+
+  /** Asks for whatever waits for the server's consent, in the background. */
+  #askServer(): void {
+    if (this.#over || this.ledger.stopped) return;
+    for (const intent of this.ledger.outbox.open) {
+      if (this.#changes.needsServer(intent) && this.#failures === 0) {
+        this.ask(intent).catch((error: unknown) => this.ledger.surroundings.fault("change", error));
+      }
+    }
+  }
+
+  #askLater(): void {
+    const { clock } = this.ledger.surroundings;
+    this.#failures += 1;
+    const longest = Math.min(ASK_AGAIN.most, ASK_AGAIN.least * 2 ** this.#failures);
+    clock.after(longest * clock.random(), () => {
+      this.#failures = 0;
+      this.#askServer();
+    });
+  }
+}

@@ -1,0 +1,277 @@
+// Owns all conversations of a profile: which there are, which have a socket, how new ones come in. What happens in one is its own.
+
+import { GENESIS } from "../../schemas/chain.ts";
+import type { Nudge, WelcomeItem } from "../../schemas/frames.ts";
+import type { ConversationId, MemberId } from "../../schemas/ids.ts";
+import { Conversation } from "./conversation.ts";
+import { enter } from "./entrance.ts";
+import { createGroup } from "./group/group.ts";
+import type { KeyStock } from "./key-stock.ts";
+import { Ledger } from "./ledger.ts";
+import { type ConversationRecord, decodeRecord, type IntentRecord, type Wish } from "./records.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+/** Conversations that keep a socket although nothing is to be done: those looked at or active last. */
+const KEPT_OPEN = 6;
+/** Sockets opened at the same time for what is to be fetched or sent in the background. */
+const OPENED_AT_ONCE = 8;
+/** A welcome is given this long to come before a device lets itself in, in ms. */
+const WELCOME_WITHIN = 5_000;
+
+/** The conversations of a profile. */
+export class Conversations {
+  readonly #surroundings: Surroundings;
+  readonly #stock: KeyStock;
+  /** Told after every look at what there is to do. */
+  readonly #reviewed: () => void;
+  readonly #all = new Map<ConversationId, Conversation>();
+  /** Looked at or active last, newest first. */
+  #recent: ConversationId[] = [];
+  #reviewing = false;
+
+  constructor(surroundings: Surroundings, { stock, reviewed }: { stock: KeyStock; reviewed: () => void }) {
+    this.#surroundings = surroundings;
+    this.#stock = stock;
+    this.#reviewed = reviewed;
+  }
+
+  /** Reads all conversations as they were last saved. */
+  async load(): Promise<void> {
+    const { store } = this.#surroundings;
+    const [records, intents] = await Promise.all([store.scan("conversations"), store.scan("intents")]);
+    const waiting = Map.groupBy(
+      intents.map(({ value }) => decodeRecord<IntentRecord>(value)),
+      ({ conversation }) => conversation,
+    );
+    for (const { value } of records) {
+      const record = decodeRecord<ConversationRecord>(value);
+      await this.#add(record, waiting.get(record.id) ?? []);
+    }
+    this.#recent = [...this.#all.values()]
+      .sort((a, b) => b.ledger.record.activeAt - a.ledger.record.activeAt)
+      .slice(0, KEPT_OPEN)
+      .map(({ ledger }) => ledger.id);
+  }
+
+  get all(): readonly Conversation[] {
+    return [...this.#all.values()];
+  }
+
+  find(id: ConversationId): Conversation | undefined {
+    return this.#all.get(id);
+  }
+
+  /** Whether nothing is on its way in or out anywhere. */
+  get settled(): boolean {
+    return this.all.every(({ settled }) => settled);
+  }
+
+  /** Founds a conversation. @throws {Refusal} any — the server will not have it; then there is none */
+  async create({
+    id,
+    title,
+    members,
+  }: {
+    id: ConversationId;
+    title: string | null;
+    members: readonly MemberId[];
+  }): Promise<void> {
+    const { context, time, policy } = this.#surroundings;
+    const now = time.now();
+    const kind = title === null && members.length === 1 ? "direct" : "group";
+    const record: ConversationRecord = {
+      ...blank(id, now),
+      kind,
+      createdBy: context.me.member,
+      members: [context.me.member, ...members],
+      title,
+      expiresIn: policy().defaultExpiry,
+      introduced: true,
+      state: "active",
+    };
+    const step = await createGroup({ context, conversation: id, generation: 0, now });
+    const conversation = await this.#add(record, []);
+    const { ledger } = conversation;
+    const wishes: Wish[] = [
+      { kind: "create", members },
+      { kind: "settings", title, expiresIn: record.expiresIn },
+    ];
+    const intents = wishes.map((wish) => ledger.outbox.compose(wish, now));
+    await ledger.turn(async () => {
+      const draft = ledger.draft();
+      draft.step(step);
+      draft.set({ generation: step.group.generation });
+      draft.remark({ kind: "created" }, { from: context.me.member, at: now });
+      for (const intent of intents) {
+        draft.intend(intent);
+        draft.afterwards(() => ledger.outbox.put(intent));
+      }
+      await ledger.save(draft);
+    });
+    this.touch(id);
+    const [founding] = intents;
+    if (founding === undefined) return;
+    try {
+      await conversation.ask(founding);
+    } catch (error) {
+      await this.#drop(conversation);
+      throw error;
+    }
+  }
+
+  /** Somebody looks at this conversation, or it has just been active. */
+  touch(id: ConversationId): void {
+    if (this.#recent[0] !== id)
+      this.#recent = [id, ...this.#recent.filter((other) => other !== id)].slice(0, KEPT_OPEN);
+    this.review();
+  }
+
+  /** Something is new. Resolves once that is durable. */
+  async nudged(about: Nudge["about"]): Promise<void> {
+    if (about.kind === "directory") return;
+    const conversation = this.#all.get(about.conversation);
+    if (about.kind === "removed") await conversation?.end("not_found");
+    else if (conversation !== undefined) {
+      await conversation.nudge(about.seq);
+      this.touch(about.conversation);
+    }
+  }
+
+  /** Enters a conversation this device was added to. Resolves once that is durable, or is known to be impossible. */
+  async welcomed(item: WelcomeItem): Promise<void> {
+    const { time } = this.#surroundings;
+    const known = this.#all.get(item.conversation);
+    const conversation =
+      known ?? new Conversation(new Ledger(this.#surroundings, blankKept(item.conversation, time.now())));
+    conversation.rest();
+    const entered = await conversation.ledger.turn(() => enter(conversation.ledger, { item, stock: this.#stock }));
+    if (known === undefined && entered === true) this.#all.set(item.conversation, conversation);
+    if (known === undefined && entered === false) await this.#join(item.conversation);
+    this.touch(item.conversation);
+  }
+
+  /** Asks the server which conversations this member is in, and lets this device into those it was never welcomed to. */
+  async discover(): Promise<void> {
+    const { api, clock } = this.#surroundings;
+    for (const { id, createdBy } of await api.conversations()) {
+      const conversation = this.#all.get(id);
+      if (conversation === undefined) {
+        clock.after(WELCOME_WITHIN, () => {
+          if (!this.#all.has(id)) this.#join(id).catch((error: unknown) => this.#surroundings.fault("join", error));
+        });
+      } else if (conversation.ledger.record.createdBy === null) await this.#credit(conversation, createdBy);
+    }
+  }
+
+  /** Resolves when no conversation is working on anything. */
+  async idle(): Promise<void> {
+    await Promise.all(this.all.map(({ ledger }) => ledger.turn(async () => undefined)));
+  }
+
+  /** Dials what is waiting to be dialled. */
+  wake(): void {
+    for (const conversation of this.#all.values()) conversation.wake();
+  }
+
+  /** Opens and closes sockets according to what there is to do, a moment from now. */
+  review(): void {
+    if (this.#reviewing) return;
+    this.#reviewing = true;
+    queueMicrotask(() => {
+      this.#reviewing = false;
+      this.#review();
+    });
+  }
+
+  close(): void {
+    for (const conversation of this.#all.values()) conversation.close();
+  }
+
+  #review(): void {
+    let opening = 0;
+    for (const conversation of this.#all.values()) if (conversation.line === "busy") opening++;
+    for (const conversation of this.#all.values()) {
+      const isRecent = this.#recent.includes(conversation.ledger.id);
+      if (conversation.line === "none") {
+        if (!isRecent && (!conversation.hasWork || opening >= OPENED_AT_ONCE)) continue;
+        opening++;
+        conversation.open();
+      } else if (conversation.line === "quiet" && !isRecent && !conversation.hasWork) conversation.rest();
+    }
+    this.#reviewed();
+  }
+
+  async #add(record: ConversationRecord, intents: readonly IntentRecord[]): Promise<Conversation> {
+    const conversation = new Conversation(new Ledger(this.#surroundings, { record, intents }));
+    await conversation.load();
+    this.#all.set(record.id, conversation);
+    return conversation;
+  }
+
+  /** A conversation whose welcome never came or could not be read: this device lets itself in. */
+  async #join(id: ConversationId): Promise<void> {
+    const conversation = await this.#add(
+      { ...blank(id, this.#surroundings.time.now()), founded: true, lost: true },
+      [],
+    );
+    await conversation.ledger.turn(async () => {
+      const draft = conversation.ledger.draft();
+      draft.set({ state: "joining" });
+      await conversation.ledger.save(draft);
+    });
+    this.review();
+  }
+
+  async #credit({ ledger }: Conversation, createdBy: MemberId): Promise<void> {
+    await ledger.turn(async () => {
+      const draft = ledger.draft();
+      draft.set({ createdBy });
+      await ledger.save(draft);
+    });
+  }
+
+  async #drop(conversation: Conversation): Promise<void> {
+    const { id } = conversation.ledger;
+    conversation.close();
+    this.#all.delete(id);
+    this.#recent = this.#recent.filter((other) => other !== id);
+    const { store, live } = this.#surroundings;
+    const tables = ["groups", "messages", "intents"] as const;
+    const rows = await Promise.all(
+      tables.map(async (table) =>
+        (await store.scan(table, { prefix: `${id}/` })).map(({ key }) => ({ table, key, value: null })),
+      ),
+    );
+    await store.write([...rows.flat(), { table: "conversations", key: id, value: null }]);
+    live.changed();
+  }
+}
+
+function blank(id: ConversationId, now: number): ConversationRecord {
+  return {
+    id,
+    createdBy: null,
+    kind: "group",
+    members: [],
+    title: null,
+    expiresIn: null,
+    introduced: false,
+    founded: false,
+    state: "joining",
+    generation: null,
+    cursor: 0,
+    hash: GENESIS,
+    heads: [],
+    known: 0,
+    delivered: 0,
+    readTo: 0,
+    unread: 0,
+    last: null,
+    activeAt: now,
+    lost: false,
+  };
+}
+
+function blankKept(id: ConversationId, now: number) {
+  return { record: { ...blank(id, now), founded: true }, intents: [] };
+}

@@ -1,0 +1,205 @@
+// Owns what leaves a conversation: seals intents for the live epoch, sends them, several in flight, again after every reconnect with the
+// same id and bytes until the log or a refusal decides. What a change of members takes is for changes.
+
+import { encodeContent } from "../../schemas/content.ts";
+import type { RefusedFrame } from "../../schemas/frames.ts";
+import { REFUSALS, type RefusalCode } from "../../schemas/refusal.ts";
+import type { Changes } from "./changes.ts";
+import type { Draft } from "./draft.ts";
+import { dropPending } from "./group/commit.ts";
+import { facts, seal } from "./group/group.ts";
+import { OUT_OF_ORDER } from "./group/limits.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Line } from "./line.ts";
+import type { Bytes, IntentRecord, Wish } from "./records.ts";
+
+/** How long to wait after a refusal that may pass by itself, in ms, unless the server says. */
+const RETRY_AFTER = 1_000;
+/** A commit the server did not want is made anew this often before it fails. */
+const COMMIT_ATTEMPTS = 3;
+
+type Message = IntentRecord & { readonly wish: Extract<Wish, { kind: "text" | "settings" }> | null };
+
+/** Sends what a ledger's outbox holds. */
+export class Departures {
+  readonly #ledger: Ledger;
+  readonly #line: Line;
+  readonly #changes: Changes;
+  /** Intents, by order, that left on the present socket. */
+  readonly #sent = new Set<number>();
+  readonly #refusedCommits = new Map<number, number>();
+  /** Nobody may speak in this epoch any more: a removal has to be committed first. */
+  #held: number | null = null;
+  #pausedUntil = 0;
+
+  constructor(ledger: Ledger, { line, changes }: { line: Line; changes: Changes }) {
+    this.#ledger = ledger;
+    this.#line = line;
+    this.#changes = changes;
+  }
+
+  /** A new socket: nothing has been sent on it. */
+  reset(): void {
+    this.#sent.clear();
+    this.#held = null;
+    this.#pausedUntil = 0;
+  }
+
+  /** Sends what can be sent now. Only for a line that has caught up with its log. */
+  async pump(): Promise<void> {
+    const { record, surroundings } = this.#ledger;
+    if (record.state === "ended" || record.state === "broken" || surroundings.clock.now() < this.#pausedUntil) return;
+    if (record.lost || this.#ledger.group?.live == null) return this.#sendChange(this.#pending("rejoin"));
+    const { open } = this.#ledger.outbox;
+    const end = open.findIndex((intent) => !isMessage(intent));
+    const messages = (end === -1 ? open : open.slice(0, end)).filter(isMessage);
+    if (messages.length === 0 || (await this.#sendMessages(messages))) return this.#sendChange(open[end]);
+  }
+
+  /** The server said no to one of ours. */
+  async refused({ id, code, detail }: RefusedFrame): Promise<void> {
+    const intent = id === null ? undefined : this.#ledger.outbox.find(id);
+    if (intent === undefined) return;
+    this.#sent.delete(intent.order);
+    if (code === "removal_pending") this.#held = this.#epoch();
+    else if (code === "commit_forbidden") await this.#remake(intent);
+    else if (REFUSALS[code].remedy === "catch_up") await this.#catchUp(intent);
+    else if (REFUSALS[code].remedy === "retry") this.#pause(Number(detail.retryAfter ?? RETRY_AFTER));
+    else await this.fail(intent, code);
+  }
+
+  /** Gives an intent up for good: a text stays to be retried or discarded, anything else goes. */
+  async fail(intent: IntentRecord, code: RefusalCode): Promise<void> {
+    const draft = this.#ledger.draft();
+    this.#unseal(draft, intent);
+    const failed: IntentRecord = { ...intent, sealed: null, refusal: code };
+    if (intent.wish?.kind === "text") {
+      draft.intend(failed);
+      draft.afterwards(() => this.#ledger.outbox.put(failed));
+    } else draft.afterwards(() => this.#ledger.outbox.delete(intent));
+    await this.#ledger.save(draft);
+  }
+
+  /** Sends messages in their order, sealing as many as may be in flight; true when all have left. */
+  async #sendMessages(messages: readonly Message[]): Promise<boolean> {
+    const { group } = this.#ledger;
+    if (group?.live == null || group.pending !== null || this.#held === group.live.number) return false;
+    const sealed = messages.filter((message) => message.sealed !== null);
+    for (const message of sealed) if (!this.#send(message)) return false;
+    const fresh = messages.slice(sealed.length, OUT_OF_ORDER);
+    if (fresh.length > 0 && facts(group)?.updateDue) return this.#changes.refresh();
+    if (fresh.length > 0) await this.#sealAll(fresh);
+    return sealed.length + fresh.length === messages.length;
+  }
+
+  async #sealAll(messages: readonly Message[]): Promise<void> {
+    const draft = this.#ledger.draft();
+    const made: IntentRecord[] = [];
+    for (const message of messages) made.push(await this.#seal(draft, message));
+    await this.#ledger.save(draft);
+    for (const intent of made) this.#ledger.outbox.put(intent);
+    for (const intent of made) this.#send(intent);
+  }
+
+  async #seal(draft: Draft, intent: Message): Promise<IntentRecord> {
+    const { record } = this.#ledger;
+    const { wish, composedAt } = intent;
+    if (draft.group === null || wish === null) throw new Error("nothing to seal");
+    const content = {
+      ...(wish.kind === "text"
+        ? { type: wish.kind, text: wish.text, expiresIn: wish.expiresIn }
+        : { type: wish.kind, title: wish.title, expiresIn: wish.expiresIn }),
+      sentAt: composedAt,
+      seen: { seq: record.cursor, hash: record.hash },
+    };
+    const { bytes, ...step } = await seal(draft.group, encodeContent(content));
+    draft.step(step);
+    const sealed: IntentRecord = {
+      ...intent,
+      sealed: {
+        generation: step.group.generation,
+        epoch: step.group.live?.number ?? 0,
+        at: this.#ledger.surroundings.time.now(),
+        bytes: bytes as Bytes,
+        expiresIn: wish.kind === "text" ? wish.expiresIn : null,
+        commit: null,
+      },
+    };
+    draft.intend(sealed);
+    draft.limit(sealed);
+    return sealed;
+  }
+
+  async #sendChange(intent: IntentRecord | undefined): Promise<void> {
+    const made = intent === undefined ? undefined : intent.sealed === null ? await this.#changes.make(intent) : intent;
+    if (made !== undefined) this.#send(made);
+  }
+
+  /** Hands an intent's bytes to the socket, once per socket. */
+  #send({ order, id, sealed }: IntentRecord): boolean {
+    if (sealed === null) return false;
+    if (this.#sent.has(order)) return true;
+    const { bytes, commit, expiresIn } = sealed;
+    const left = this.#line.send(
+      commit === null
+        ? { type: "send", id, bytes, ...(expiresIn !== null && { expiresIn }) }
+        : {
+            type: "commit",
+            id,
+            bytes,
+            welcomes: commit.welcomes.map((welcome) => ({ devices: [...welcome.devices], bytes: welcome.bytes })),
+            groupInfo: commit.groupInfo,
+          },
+    );
+    if (left) this.#sent.add(order);
+    return left;
+  }
+
+  /** The epoch has moved on: what ended it is in the log already, and taking that in frees the intent to be sealed again. */
+  async #catchUp(intent: IntentRecord): Promise<void> {
+    if (intent.wish?.kind === "rejoin") await this.fail(intent, "stale_epoch");
+    else this.#line.pull(this.#ledger.record.cursor);
+  }
+
+  async #remake(intent: IntentRecord): Promise<void> {
+    const attempts = (this.#refusedCommits.get(intent.order) ?? 0) + 1;
+    this.#refusedCommits.set(intent.order, attempts);
+    if (attempts >= COMMIT_ATTEMPTS || intent.wish?.kind === "rejoin") return this.fail(intent, "commit_forbidden");
+    const draft = this.#ledger.draft();
+    this.#unseal(draft, intent);
+    const open: IntentRecord = { ...intent, sealed: null };
+    draft.intend(open);
+    draft.afterwards(() => this.#ledger.outbox.put(open));
+    await this.#ledger.save(draft);
+    this.#pause(RETRY_AFTER);
+  }
+
+  /** The server's word is that this was not accepted: it goes with its timer, a commit with the epoch it would have led to. */
+  #unseal(draft: Draft, intent: IntentRecord): void {
+    draft.retire(intent);
+    if (intent.sealed?.commit != null && draft.group !== null) draft.step(dropPending(draft.group));
+  }
+
+  #pause(delay: number): void {
+    const { clock } = this.#ledger.surroundings;
+    const wait = Math.max(RETRY_AFTER / 2, delay) * (1 + clock.random() / 2);
+    this.#pausedUntil = clock.now() + wait;
+    clock.after(wait, () => {
+      if (this.#line.live) void this.#ledger.turn(() => this.pump());
+    });
+  }
+
+  #pending(kind: Wish["kind"]): IntentRecord | undefined {
+    return this.#ledger.outbox.open.find(({ wish }) => wish?.kind === kind);
+  }
+
+  #epoch(): number | null {
+    return this.#ledger.group?.live?.number ?? null;
+  }
+}
+
+/** A null wish is a text whose timer ran out: its bytes still go out, since nobody here can know that they have not. */
+function isMessage(intent: IntentRecord): intent is Message {
+  const { wish } = intent;
+  return wish === null || wish.kind === "text" || wish.kind === "settings";
+}

@@ -1,0 +1,71 @@
+// Owns entering a conversation by a welcome from the mailbox: the key package it is for, the poison mark, the first line. One write.
+
+import { encodeCbor } from "../../schemas/cbor.ts";
+import type { WelcomeItem } from "../../schemas/frames.ts";
+import { type Joined, join, welcomeRefs } from "./group/join.ts";
+import { membersOf, reseal } from "./intake.ts";
+import type { KeyStock } from "./key-stock.ts";
+import type { Ledger } from "./ledger.ts";
+import { Heads } from "./log-proof.ts";
+
+/** Tries to enter within a turn of the ledger. False: this welcome leads nowhere, and the device is not in the conversation otherwise. */
+export async function enter(ledger: Ledger, { item, stock }: { item: WelcomeItem; stock: KeyStock }): Promise<boolean> {
+  const { surroundings, record } = ledger;
+  const isIn = record.state === "active" && !record.lost;
+  const mark = `welcome/${item.conversation}/${item.n}`;
+  // Whatever killed the engine last time is not looked at again: the device lets itself in instead
+  if ((await surroundings.store.get("quarantine", mark)) !== undefined) return isIn;
+  await surroundings.store.write([{ table: "quarantine", key: mark, value: encodeCbor(item.seq) }]);
+  const joined = await tryJoin(ledger, { item, stock });
+  const draft = ledger.draft();
+  draft.batch.delete("quarantine", mark);
+  if (joined === undefined) {
+    if (!isIn && record.generation !== null && record.state !== "ended") draft.set({ lost: true });
+    await ledger.save(draft);
+    return isIn;
+  }
+  draft.step(joined);
+  stock.use(joined, draft.batch);
+  reseal(draft, ledger.outbox);
+  const members = membersOf(draft);
+  const { member: me } = surroundings.context.me;
+  draft.set({
+    state: "active",
+    founded: true,
+    lost: false,
+    generation: joined.group.generation,
+    cursor: item.seq,
+    hash: item.hash,
+    known: Math.max(record.known, item.seq),
+    members,
+    kind: members.length === 2 && record.title === null ? "direct" : "group",
+    activeAt: surroundings.time.now(),
+  });
+  draft.remark({ kind: "added", members: [me] }, { from: joined.by.member, at: surroundings.time.now() });
+  draft.afterwards(() => {
+    ledger.heads = new Heads([[item.seq, item.hash]]);
+  });
+  await ledger.save(draft);
+  return true;
+}
+
+async function tryJoin(
+  { group, id, surroundings }: Ledger,
+  { item, stock }: { item: WelcomeItem; stock: KeyStock },
+): Promise<Joined | undefined> {
+  for (const ref of welcomeRefs(item.bytes) ?? []) {
+    const keyPackage = await stock.privateRecord(ref);
+    if (keyPackage === undefined) continue;
+    const { context } = surroundings;
+    const outcome = await join({
+      welcome: item.bytes,
+      keyPackage,
+      context,
+      conversation: id,
+      ...(group !== null && { known: group }),
+    });
+    if (outcome.kind === "joined") return outcome;
+    surroundings.fault("welcome", new Error(outcome.reason));
+  }
+  return undefined;
+}

@@ -1,0 +1,215 @@
+// Owns what one envelope means: opens it, checks it against what others saw, and works out lines, settings and people from it.
+// Everything that comes in here is hostile until proven otherwise, and nothing of it throws. Writes nothing itself.
+
+import { equalBytes, toBase64url } from "../../schemas/bytes.ts";
+import { type Content, decodeContent } from "../../schemas/content.ts";
+import type { Envelope } from "../../schemas/frames.ts";
+import type { MemberId } from "../../schemas/ids.ts";
+import type { Draft } from "./draft.ts";
+import { peek, roster } from "./group/group.ts";
+import { type Outcome, open } from "./group/open.ts";
+import type { Change } from "./group/state.ts";
+import type { Heads } from "./log-proof.ts";
+import type { Outbox } from "./outbox.ts";
+import type { IntentRecord, MessageRecord, Wish } from "./records.ts";
+
+/** What intake needs to know besides the draft it works on. */
+export interface Reading {
+  readonly outbox: Outbox;
+  readonly heads: Heads;
+  readonly me: MemberId;
+  /** The server's time now. */
+  readonly now: number;
+  /** This envelope was being taken in when the engine died, more than once. */
+  readonly quarantined: boolean;
+}
+
+/** `broken`: somebody else saw another log than this device. */
+export type Verdict = "taken" | "broken";
+
+/** Takes one envelope into the draft; its place in the log has been proven before. */
+export async function takeIn(draft: Draft, envelope: Envelope, reading: Reading): Promise<Verdict> {
+  const { bytes } = envelope;
+  const own = reading.outbox.find(envelope.id);
+  if (bytes === null) {
+    if (own !== undefined) retire(draft, own, reading.outbox);
+    return "taken";
+  }
+  if (own?.sealed != null && own.sealed.commit === null && equalBytes(own.sealed.bytes, bytes)) {
+    takeOwn(draft, { envelope, own, reading });
+    return "taken";
+  }
+  const isOwnReturn = own?.wish?.kind === "rejoin" && own.sealed !== null && equalBytes(own.sealed.bytes, bytes);
+  if (draft.group === null || (draft.record.lost && !isOwnReturn)) return "taken";
+  const { outcome, ...step } = await open(draft.group, bytes, {
+    acceptedAt: envelope.acceptedAt,
+    quarantined: reading.quarantined,
+  });
+  draft.step(step);
+  return weigh(draft, { outcome, envelope, own, reading });
+}
+
+function weigh(
+  draft: Draft,
+  read: { outcome: Outcome; envelope: Envelope; own: IntentRecord | undefined; reading: Reading },
+): Verdict {
+  const { outcome, envelope, own, reading } = read;
+  if (outcome.kind === "message") {
+    const content = decodeContent(outcome.plaintext);
+    if (content === undefined) {
+      notice(draft, envelope, { from: outcome.sender.member, body: { kind: "unreadable" } });
+      return "taken";
+    }
+    if (content.seen.seq >= envelope.seq || reading.heads.contradicts(content.seen)) return "broken";
+    if (content.type === "text") takeText(draft, { content, envelope, from: outcome.sender.member, reading });
+    else takeSettings(draft, { content, envelope, from: outcome.sender.member });
+  } else if (outcome.kind === "epoch") {
+    takeChange(draft, { outcome, envelope, reading });
+    if (outcome.own && own !== undefined) fulfil(draft, own, reading);
+  } else if (outcome.kind === "unreadable") {
+    const follows =
+      outcome.reason !== "future_epoch" && outcome.reason !== "other_group" && !isCommitOf(draft, envelope);
+    if (follows) notice(draft, envelope, { from: null, body: { kind: "unreadable" } });
+    else draft.set({ lost: true });
+  }
+  return "taken";
+}
+
+/** The own message came back: what was waiting becomes a line with its place in the log. */
+function takeOwn(
+  draft: Draft,
+  { envelope, own, reading }: { envelope: Envelope; own: IntentRecord; reading: Reading },
+): void {
+  const { wish } = own;
+  const { me, outbox } = reading;
+  if (wish?.kind === "text") takeText(draft, { content: wish, envelope, from: me, reading });
+  else if (wish?.kind === "settings") takeSettings(draft, { content: wish, envelope, from: me });
+  retire(draft, own, outbox);
+}
+
+function takeText(
+  draft: Draft,
+  read: {
+    content: Pick<Extract<Content, { type: "text" }>, "text" | "expiresIn">;
+    envelope: Envelope;
+    from: MemberId;
+    reading: Reading;
+  },
+): void {
+  const { content, envelope, from, reading } = read;
+  const expiresAt = earliest(
+    envelope.expiresAt,
+    content.expiresIn === null ? null : envelope.acceptedAt + content.expiresIn,
+  );
+  if (expiresAt !== null && expiresAt <= reading.now) return;
+  const { id, seq, acceptedAt } = envelope;
+  const message: MessageRecord = {
+    key: toBase64url(id),
+    seq,
+    from,
+    at: acceptedAt,
+    body: { kind: "text", text: content.text },
+    expiresAt,
+  };
+  draft.line(message);
+  const last = { key: message.key, from, text: content.text, at: acceptedAt };
+  draft.set({ last, activeAt: Math.max(draft.record.activeAt, acceptedAt) });
+  if (from === reading.me) return;
+  draft.set({ unread: draft.record.unread + 1 });
+  draft.arrived.push(message);
+}
+
+/** Shows only what is new: every newcomer is told the settings again. */
+function takeSettings(
+  draft: Draft,
+  read: { content: { title: string | null; expiresIn: number | null }; envelope: Envelope; from: MemberId },
+): void {
+  const { content, envelope, from } = read;
+  const { title, expiresIn } = content;
+  const { record } = draft;
+  if (record.introduced && title !== record.title) notice(draft, envelope, { from, body: { kind: "titled", title } });
+  if (record.introduced && expiresIn !== record.expiresIn) {
+    notice(draft, envelope, { from, body: { kind: "timer", expiresIn } });
+  }
+  draft.set({ title, expiresIn, introduced: true });
+}
+
+function takeChange(
+  draft: Draft,
+  read: { outcome: Extract<Outcome, { kind: "epoch" }>; envelope: Envelope; reading: Reading },
+): void {
+  const { outcome, envelope, reading } = read;
+  const { change, selfRemoved } = outcome;
+  const before = draft.record.members;
+  const members = selfRemoved ? before.filter((member) => member !== reading.me) : membersOf(draft);
+  if (change.external && change.by.member === reading.me && outcome.own)
+    draft.set({ members, lost: false, state: "active" });
+  else draft.set({ members, ...(selfRemoved && { state: "ended" as const, unread: 0 }) });
+  const added = members.filter((member) => !before.includes(member));
+  const removed = before.filter((member) => !members.includes(member));
+  const from = addedBy(change);
+  if (added.length > 0) notice(draft, envelope, { from, body: { kind: "added", members: added } });
+  // Whoever is online first commits a removal out, so the committer says nothing about who wanted it
+  if (removed.length > 0) notice(draft, envelope, { from: null, body: { kind: "removed", members: removed } });
+  reseal(draft, reading.outbox, envelope.id);
+}
+
+function addedBy(change: Change): MemberId | null {
+  return change.external ? null : change.by.member;
+}
+
+/** The own commit took effect: newcomers are told title and timer, and the wish is fulfilled. */
+function fulfil(draft: Draft, own: IntentRecord, { outbox, now }: Reading): void {
+  retire(draft, own, outbox);
+  if (own.wish?.kind !== "add") return;
+  const { title, expiresIn } = draft.record;
+  const wish: Wish = { kind: "settings", title, expiresIn };
+  const settings = outbox.compose(wish, now);
+  draft.intend(settings);
+  draft.afterwards(() => outbox.put(settings));
+}
+
+/**
+ * A new epoch began. Whatever was sealed for an earlier one and is still waiting cannot have been accepted, since all of that epoch has
+ * been taken in by now: only here may its bytes be given up and a new key be used for the same intent.
+ */
+export function reseal(draft: Draft, outbox: Outbox, except?: Uint8Array): void {
+  for (const intent of outbox.all) {
+    if (intent.sealed === null || (except !== undefined && equalBytes(intent.id, except))) continue;
+    draft.retire(intent);
+    if (intent.wish === null) {
+      draft.afterwards(() => outbox.delete(intent));
+      continue;
+    }
+    const open: IntentRecord = { ...intent, sealed: null };
+    draft.intend(open);
+    draft.afterwards(() => outbox.put(open));
+  }
+}
+
+function retire(draft: Draft, own: IntentRecord, outbox: Outbox): void {
+  draft.retire(own);
+  draft.afterwards(() => outbox.delete(own));
+}
+
+/** The members of the live epoch, in the order of their leaves. */
+export function membersOf({ group }: Pick<Draft, "group">): MemberId[] {
+  return group === null ? [] : [...new Set(roster(group).map(({ member }) => member))];
+}
+
+function isCommitOf({ group }: Draft, { bytes }: Envelope): boolean {
+  const seen = bytes === null ? undefined : peek(bytes);
+  return seen?.kind === "commit" && seen.epoch === group?.live?.number;
+}
+
+function notice(
+  draft: Draft,
+  { id, seq, acceptedAt }: Envelope,
+  { from, body }: Pick<MessageRecord, "from" | "body">,
+): void {
+  draft.line({ key: `${toBase64url(id)}.${body.kind}`, seq, from, at: acceptedAt, body, expiresAt: null });
+}
+
+function earliest(a: number | null, b: number | null): number | null {
+  return a === null ? b : b === null ? a : Math.min(a, b);
+}

@@ -1,0 +1,112 @@
+// Owns the truth about one conversation on this device: record, group and intents, in memory exactly as they are in the store, changed by
+// one piece of work at a time. Knows neither sockets nor what the changes mean.
+
+import type { ConversationId } from "../../schemas/ids.ts";
+import { Draft, groupPrefix } from "./draft.ts";
+import { loadGroup } from "./group/group.ts";
+import { type Group, wipe } from "./group/state.ts";
+import { Heads } from "./log-proof.ts";
+import { messageView, type Sight } from "./message-view.ts";
+import { Outbox } from "./outbox.ts";
+import type { ConversationRecord, IntentRecord } from "./records.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+/** Everything one conversation is, with the only way to change it. */
+export class Ledger {
+  readonly id: ConversationId;
+  readonly surroundings: Surroundings;
+  readonly outbox: Outbox;
+  record: ConversationRecord;
+  /** Null until the first {@link turn}, and when this device is in no group of it. */
+  group: Group | null = null;
+  heads: Heads;
+  /** The store keys of lines that have been shown, by their own: from there a person looks further back. */
+  readonly places = new Map<string, string>();
+  #loaded = false;
+  #turn: Promise<unknown> = Promise.resolve();
+  #busy = 0;
+  #stopped = false;
+
+  constructor(surroundings: Surroundings, kept: { record: ConversationRecord; intents: readonly IntentRecord[] }) {
+    this.id = kept.record.id;
+    this.surroundings = surroundings;
+    this.record = kept.record;
+    this.outbox = new Outbox(kept.record.id, kept.intents);
+    this.heads = new Heads(kept.record.heads);
+  }
+
+  /** Nothing is being worked on and nothing waits to be. */
+  get idle(): boolean {
+    return this.#busy === 0;
+  }
+
+  /**
+   * Runs `work` after all work given before. Work that fails stops this conversation until the engine is opened again: what is in memory
+   * and what is in the store may no longer be the same, and a ratchet key must never be used twice.
+   */
+  turn<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
+    this.#busy += 1;
+    const done = this.#turn.then(async () => {
+      try {
+        await this.#load();
+        return this.#stopped ? undefined : await work();
+      } catch (error) {
+        this.stop();
+        this.surroundings.fault("conversation", error);
+        return undefined;
+      } finally {
+        this.#busy -= 1;
+      }
+    });
+    this.#turn = done;
+    return done;
+  }
+
+  /** No further work is begun. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** The present state, to be changed and {@link save}d within the same turn. */
+  draft(): Draft {
+    const { record, group } = this;
+    return new Draft({ record, group, timers: this.surroundings.timers });
+  }
+
+  /** Makes a draft durable in one write, then true, then known. */
+  async save(draft: Draft): Promise<void> {
+    const { store, people, live } = this.surroundings;
+    const { record } = draft;
+    if (record !== this.record) draft.batch.put("conversations", this.id, { ...record, heads: this.heads.kept() });
+    people.save(draft.batch);
+    if (!draft.batch.empty) await store.write(draft.batch.writes);
+    this.record = record;
+    this.group = draft.group;
+    wipe(draft.spent);
+    draft.settle();
+    live.timeline(this.id);
+    for (const message of draft.arrived) live.message(this.id, messageView(message, this.sight));
+  }
+
+  /** A person may have more conversations than are looked at: a group is read when there is something to do. */
+  async #load(): Promise<void> {
+    if (this.#loaded) return;
+    this.#loaded = true;
+    const { id, record, surroundings } = this;
+    if (record.generation === null) return;
+    const prefix = groupPrefix({ conversation: id, generation: record.generation });
+    const rows = await surroundings.store.scan("groups", { prefix });
+    const records = rows.map(({ key, value }) => ({ key: key.slice(prefix.length), value }));
+    this.group = loadGroup(records, surroundings.context) ?? null;
+  }
+
+  /** From where its lines are looked at. */
+  get sight(): Sight {
+    const { context, time } = this.surroundings;
+    return { me: context.me.member, delivered: this.record.delivered, time };
+  }
+}

@@ -1,0 +1,319 @@
+// Owns the engine as drawing code sees it: opens the profile, answers what may be asked, and hands work to the session. No rules of its own.
+
+import * as v from "valibot";
+import { Name } from "../../schemas/api.ts";
+import { type ConversationId, newId } from "../../schemas/ids.ts";
+import { DEFAULT_POLICY, LIMITS } from "../../schemas/policy.ts";
+import { isRefusal, Refusal } from "../../schemas/refusal.ts";
+import {
+  accountView,
+  dropAccount,
+  join,
+  loadAccount,
+  newInvite,
+  previewInvite,
+  saveAccount,
+  signUp,
+} from "./account.ts";
+import { createDoor, type Door, type TokenAnswer } from "./api.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import type { Conversation } from "./conversation.ts";
+import { conversationView, keyOf, settingsOf, timelineOf } from "./conversation-view.ts";
+import { encryptionView } from "./encryption-view.ts";
+import { Live } from "./live.ts";
+import type { AccountRecord, IntentRecord } from "./records.ts";
+import { ScopedClock } from "./scoped-clock.ts";
+import { Session } from "./session.ts";
+import type { Store } from "./store.ts";
+import type { Engine, Snapshot } from "./view.ts";
+
+export interface MessengerOptions {
+  /** The profile's database; the engine closes it. */
+  readonly store: Store;
+  /** Origin of the server. */
+  readonly server: string;
+  readonly fetch?: typeof fetch;
+  readonly WebSocket?: typeof WebSocket;
+  readonly clock?: Clock;
+  /** What the platform knows of its network; without it, only trying tells. */
+  readonly network?: Network;
+  /** Told of what must not happen, for diagnosis; never with content. */
+  readonly log?: (where: string, error: unknown) => void;
+}
+
+/** The part of a page's or worker's global that knows about the network. */
+export interface Network extends Pick<EventTarget, "addEventListener" | "removeEventListener"> {
+  readonly navigator: { readonly onLine: boolean };
+}
+
+const RUNNING = { table: "meta", key: "running" } as const;
+
+/** Opens a profile. Resolves when everything that is known locally can be shown; needs no network. */
+export async function openMessenger(options: MessengerOptions): Promise<Engine> {
+  const messenger = new Messenger(options);
+  await messenger.start();
+  return messenger;
+}
+
+class Messenger implements Engine {
+  readonly #options: MessengerOptions;
+  readonly #clock: ScopedClock;
+  readonly #live = new Live();
+  readonly #door: Door;
+  #session: Session | null = null;
+  #ended: AccountRecord | null = null;
+  #careful = false;
+
+  constructor(options: MessengerOptions) {
+    this.#options = options;
+    this.#clock = new ScopedClock(options.clock ?? systemClock);
+    this.#door = createDoor({ server: options.server, ...(options.fetch !== undefined && { fetch: options.fetch }) });
+  }
+
+  async start(): Promise<void> {
+    const { store, network } = this.#options;
+    network?.addEventListener("online", this.#networked);
+    network?.addEventListener("offline", this.#networked);
+    this.#careful = (await store.get(RUNNING.table, RUNNING.key)) !== undefined;
+    await store.write([{ ...RUNNING, value: new Uint8Array(1) }]);
+    const account = await loadAccount(store);
+    if (account?.state === "ended") this.#ended = account;
+    else if (account?.state === "ready") await this.#open(account);
+    else if (account !== undefined) await this.#adopt(account);
+  }
+
+  snapshot(): Snapshot {
+    const session = this.#session;
+    const account = session?.account ?? this.#ended;
+    const views = session?.conversations.all.map(conversationView) ?? [];
+    return {
+      phase: account == null ? "fresh" : account.state === "ended" ? "ended" : "ready",
+      code: account?.code ?? null,
+      connection: session?.online === true ? "online" : this.#isOffline ? "offline" : "connecting",
+      account: account == null ? null : accountView(account),
+      policy: account?.policy ?? null,
+      residency: session?.residency ?? null,
+      conversations: views.sort((a, b) => b.activeAt - a.activeAt),
+      members: session?.people.views() ?? [],
+    };
+  }
+
+  on: Engine["on"] = (listener) => this.#live.on(listener);
+
+  signUp: Engine["signUp"] = async ({ organisation, name, deviceName, residency = "eu" }) => {
+    this.#mustBeFresh();
+    const { account, token } = await signUp(this.#means, { organisation, name, deviceName, residency });
+    await this.#open(account, token);
+  };
+
+  previewInvite: Engine["previewInvite"] = (link) => previewInvite(this.#door, link);
+
+  join: Engine["join"] = async (input) => {
+    this.#mustBeFresh();
+    const { account, token } = await join(this.#means, input);
+    await this.#open(account, token);
+  };
+
+  invite: Engine["invite"] = async ({ role, uses, expiresIn }) => {
+    const { link, ...invite } = newInvite(this.#options.server);
+    await this.#ready.api.createInvite({ ...invite, role, uses, expiresIn });
+    return link;
+  };
+
+  invites: Engine["invites"] = async () =>
+    (await this.#ready.api.invites()).map(({ id, role, usesLeft, expiresAt, revokedAt }) => ({
+      id,
+      role,
+      usesLeft,
+      expiresAt,
+      revoked: revokedAt !== null,
+    }));
+
+  revokeInvite: Engine["revokeInvite"] = (invite) => this.#ready.api.revokeInvite(invite);
+
+  create: Engine["create"] = async ({ title, members }) => {
+    const { conversations, account } = this.#ready;
+    const others = [...new Set(members)].filter((member) => member !== account.member.id);
+    const [other] = others;
+    if (title === null && others.length === 1 && other !== undefined) {
+      const known = conversations.all.find(({ ledger: { record } }) => {
+        const isDirect = record.kind === "direct" && (record.state === "active" || record.state === "joining");
+        return isDirect && record.members.length === 2 && record.members.includes(other);
+      });
+      if (known !== undefined) return known.ledger.id;
+    }
+    const id = newId<ConversationId>();
+    await conversations.create({ id, title: title === null ? null : checkTitle(title), members: others });
+    return id;
+  };
+
+  add: Engine["add"] = async (id, members) => this.#findOpen(id).change({ kind: "add", members });
+
+  remove: Engine["remove"] = async (id, member) => this.#findOpen(id).change({ kind: "remove", member });
+
+  leave: Engine["leave"] = async (id) => this.#findOpen(id).change({ kind: "leave" });
+
+  send: Engine["send"] = async (id, text, expiresIn) => {
+    const conversation = this.#findOpen(id);
+    if (text.length === 0) throw new Refusal("malformed", { reason: "text" });
+    if (text.length > LIMITS.textCharacters) throw new Refusal("too_large", { most: LIMITS.textCharacters });
+    const wanted = expiresIn === undefined ? settingsOf(conversation).expiresIn : expiresIn;
+    this.#ready.conversations.touch(id);
+    const intent = await conversation.wish({ kind: "text", text: text.toWellFormed(), expiresIn: this.#allowed(wanted) });
+    return keyOf(intent);
+  };
+
+  retry: Engine["retry"] = async (id, key) => {
+    const conversation = this.#find(id);
+    const intent = waiting(conversation, key);
+    if (intent !== undefined) await conversation.retry(intent);
+  };
+
+  discard: Engine["discard"] = async (id, key) => {
+    const conversation = this.#find(id);
+    const intent = waiting(conversation, key);
+    if (intent !== undefined) await conversation.discard(intent);
+  };
+
+  rename: Engine["rename"] = async (id, title) => {
+    const conversation = this.#findOpen(id);
+    await conversation.wish({ ...settingsOf(conversation), kind: "settings", title: checkTitle(title) });
+  };
+
+  expire: Engine["expire"] = async (id, expiresIn) => {
+    const conversation = this.#findOpen(id);
+    await conversation.wish({ ...settingsOf(conversation), kind: "settings", expiresIn: this.#allowed(expiresIn) });
+  };
+
+  timeline: Engine["timeline"] = (id, page = {}) => timelineOf(this.#find(id), page);
+
+  read: Engine["read"] = async (id) => {
+    const conversation = this.#find(id);
+    this.#ready.conversations.touch(id);
+    await conversation.read();
+  };
+
+  encryption: Engine["encryption"] = (id) => encryptionView(this.#find(id));
+
+  devices: Engine["devices"] = async () => {
+    const { api, account } = this.#ready;
+    return (await api.devices()).map(({ id, name, createdAt, lastUsedAt, revokedAt }) => ({
+      id,
+      name,
+      createdAt,
+      lastUsedAt,
+      revoked: revokedAt !== null,
+      own: id === account.device,
+    }));
+  };
+
+  revokeDevice: Engine["revokeDevice"] = (device) => this.#ready.api.revokeDevice(device);
+
+  settled: Engine["settled"] = async (timeout) => this.#session?.settled(timeout);
+
+  close: Engine["close"] = async () => {
+    const { store, network } = this.#options;
+    network?.removeEventListener("online", this.#networked);
+    network?.removeEventListener("offline", this.#networked);
+    const session = this.#session;
+    this.#session = null;
+    session?.close();
+    this.#clock.close();
+    await session?.conversations.idle();
+    await store.write([{ ...RUNNING, value: null }]).catch((error: unknown) => this.#fault("close", error));
+    await store.close();
+  };
+
+  readonly #networked = (): void => {
+    if (!this.#isOffline) this.#session?.wake();
+    this.#live.changed();
+  };
+
+  get #isOffline(): boolean {
+    return this.#options.network?.navigator.onLine === false;
+  }
+
+  get #means() {
+    return { door: this.#door, store: this.#options.store };
+  }
+
+  get #ready(): Session {
+    if (this.#session === null) throw new Refusal(this.#ended?.code ?? "unauthenticated");
+    return this.#session;
+  }
+
+  #mustBeFresh(): void {
+    if (this.#session !== null || this.#ended !== null) throw new Refusal("conflict", { reason: "account" });
+  }
+
+  #find(id: ConversationId): Conversation {
+    const conversation = this.#ready.conversations.find(id);
+    if (conversation === undefined) throw new Refusal("not_found");
+    return conversation;
+  }
+
+  /** One that can still be written into. @throws {Refusal} forbidden — it has ended here, or its log is broken */
+  #findOpen(id: ConversationId): Conversation {
+    const conversation = this.#find(id);
+    const { state } = conversation.ledger.record;
+    if (state === "ended" || state === "broken") throw new Refusal("forbidden", { state });
+    return conversation;
+  }
+
+  /** A timer within what the tenant allows. */
+  #allowed(expiresIn: number | null): number | null {
+    if (expiresIn === null) return null;
+    const { minExpiry, maxExpiry } = this.#session?.account.policy ?? DEFAULT_POLICY;
+    return Math.min(Math.max(expiresIn, minExpiry), maxExpiry);
+  }
+
+  /** A sign-up whose answer was lost: the server says whether it had come through. */
+  async #adopt(draft: AccountRecord): Promise<void> {
+    const ready: AccountRecord = { ...draft, state: "ready" };
+    try {
+      const session = await this.#make(ready);
+      await session.api.tenant();
+      await saveAccount(this.#options.store, ready);
+      this.#session = session;
+    } catch (error) {
+      if (isRefusal(error) && error.code === "not_found") await dropAccount(this.#options.store);
+    }
+  }
+
+  async #open(account: AccountRecord, token?: TokenAnswer): Promise<void> {
+    this.#session = await this.#make(account, token);
+    this.#live.changed();
+  }
+
+  #make(account: AccountRecord, token?: TokenAnswer): Promise<Session> {
+    const { store, server, fetch, WebSocket } = this.#options;
+    return Session.open({
+      account,
+      token,
+      store,
+      server,
+      door: this.#door,
+      fetch,
+      WebSocket,
+      clock: this.#clock,
+      live: this.#live,
+      careful: this.#careful,
+      fault: (where, error) => this.#fault(where, error),
+    });
+  }
+
+  #fault(where: string, error: unknown): void {
+    this.#options.log?.(where, error);
+  }
+}
+
+/** @throws {Refusal} malformed — nothing anybody could call a conversation */
+function checkTitle(title: string): string {
+  const parsed = v.safeParse(Name, title);
+  if (!parsed.success) throw new Refusal("malformed", { reason: "title" });
+  return parsed.output;
+}
+
+function waiting({ ledger }: Conversation, key: string): IntentRecord | undefined {
+  return ledger.outbox.all.find((intent) => keyOf(intent) === key);
+}

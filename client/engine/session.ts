@@ -1,0 +1,248 @@
+// Owns a signed-in engine: puts its parts together, keeps the mailbox open, hands on what it brings. Ends when the server will not have this device.
+
+import type { RefusalCode } from "../../schemas/refusal.ts";
+import { isRefusal, REFUSALS, Refusal } from "../../schemas/refusal.ts";
+import { meOf, saveAccount } from "./account.ts";
+import { type Api, createApi, type Door, type TokenAnswer } from "./api.ts";
+import { Conversations } from "./conversations.ts";
+import { createDialer } from "./dialer.ts";
+import { sign } from "./group/device-keys.ts";
+import { KeyStock } from "./key-stock.ts";
+import type { Live } from "./live.ts";
+import { Mailbox } from "./mailbox.ts";
+import { People } from "./people.ts";
+import type { AccountRecord } from "./records.ts";
+import type { ScopedClock } from "./scoped-clock.ts";
+import { ServerTime } from "./server-time.ts";
+import type { Store } from "./store.ts";
+import type { Surroundings } from "./surroundings.ts";
+import { Timers } from "./timers.ts";
+import { createTokens } from "./token.ts";
+
+/** Asked again this often when the server could not be reached, in ms. */
+const REFRESH_AGAIN = { least: 2_000, most: 60_000 };
+
+/** Other reasons to be shut out may pass: they are found out anew when the profile is next opened. */
+const FOR_GOOD: ReadonlySet<RefusalCode> = new Set(["device_revoked", "not_found", "forbidden"]);
+
+export interface SessionOptions {
+  readonly account: AccountRecord;
+  readonly token?: TokenAnswer | undefined;
+  readonly store: Store;
+  readonly server: string;
+  readonly door: Door;
+  readonly fetch?: typeof fetch | undefined;
+  readonly WebSocket?: typeof WebSocket | undefined;
+  readonly clock: ScopedClock;
+  readonly live: Live;
+  readonly careful: boolean;
+  readonly fault: (where: string, error: unknown) => void;
+}
+
+/** An account at work. */
+export class Session {
+  readonly api: Api;
+  readonly people: People;
+  readonly conversations: Conversations;
+  readonly #options: SessionOptions;
+  readonly #stock: KeyStock;
+  readonly #time: ServerTime;
+  readonly #timers: Timers;
+  readonly #mailbox: Mailbox;
+  readonly #waiting = new Set<() => void>();
+  #account: AccountRecord;
+  #residency: "platform" | "simulated" | null = null;
+  #refreshing: Promise<void> | null = null;
+  #refreshFailures = 0;
+  #hasRefreshed = false;
+
+  private constructor(options: SessionOptions, parts: { time: ServerTime; people: People; after: number }) {
+    const { account, store, server, door, clock, live, fault } = options;
+    const { time, people, after } = parts;
+    this.#options = options;
+    this.#account = account;
+    this.#time = time;
+    this.people = people;
+    const tokens = createTokens({
+      door,
+      tenant: account.tenant.id,
+      device: account.device,
+      clock,
+      sign: (payload) => sign(account.signatureKeys.privateKey, payload),
+    });
+    if (options.token !== undefined) tokens.adopt(options.token);
+    this.api = createApi({ server, tokens, ...(options.fetch !== undefined && { fetch: options.fetch }) });
+    const me = meOf(account);
+    const dialer = (path: string) =>
+      createDialer({ server, path, tokens, ...(options.WebSocket !== undefined && { WebSocket: options.WebSocket }) });
+    this.#timers = new Timers({ store, clock, time });
+    this.#stock = new KeyStock({ store, api: this.api, me, time });
+    const surroundings: Surroundings = {
+      store,
+      api: this.api,
+      clock,
+      time,
+      live,
+      people,
+      timers: this.#timers,
+      context: { me, trust: (member, key) => this.#trust(member, key), mayChange: () => true },
+      careful: options.careful,
+      policy: () => this.#account.policy,
+      dialer,
+      review: () => this.conversations.review(),
+      meet: () => this.refresh(),
+      end: (code) => void this.#end(code),
+      fault,
+    };
+    this.conversations = new Conversations(surroundings, { stock: this.#stock, reviewed: () => this.#check() });
+    this.#mailbox = new Mailbox({
+      store,
+      dialer: dialer("/api/mailbox/socket"),
+      clock,
+      after,
+      events: {
+        ready: (frame) => this.#ready(frame),
+        nudges: async (nudges) => {
+          for (const { about } of nudges) await this.conversations.nudged(about);
+          if (nudges.some(({ about }) => about.kind === "directory")) this.refresh();
+        },
+        welcome: (item) => this.conversations.welcomed(item),
+        stock: (stock) => this.#fill({ stock }),
+        changed: () => this.#changed(),
+        ended: (code) => void this.#end(code),
+        fault: (error) => fault("mailbox", error),
+      },
+    });
+  }
+
+  /** Opens an account: what is overdue is destroyed before anything can be seen. Dials at once, waits for no answer. */
+  static async open(options: SessionOptions): Promise<Session> {
+    const { store, clock, live } = options;
+    const [time, people, after] = await Promise.all([
+      ServerTime.load(store, clock),
+      People.load(store, live),
+      Mailbox.last(store),
+    ]);
+    const session = new Session(options, { time, people, after });
+    await session.conversations.load();
+    await session.#timers.start(async (conversation, due) => session.conversations.find(conversation)?.destroy(due));
+    session.conversations.review();
+    return session;
+  }
+
+  get account(): AccountRecord {
+    return this.#account;
+  }
+
+  get online(): boolean {
+    return this.#mailbox.online;
+  }
+
+  get residency(): "platform" | "simulated" | null {
+    return this.#residency;
+  }
+
+  /** Fetches anew what the server knows of tenant and members; tries again by itself. */
+  refresh(): void {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = null;
+      this.#check();
+    });
+  }
+
+  /** The network is back. */
+  wake(): void {
+    this.#mailbox.wake();
+    this.conversations.wake();
+  }
+
+  /** Resolves when nothing is on its way in or out. @throws {Refusal} unavailable — not within `timeout` ms; the code this device was shut out with */
+  settled(timeout: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const check = (): void => {
+        if (this.#account.state === "ended") finish(() => reject(new Refusal(this.#account.code ?? "forbidden")));
+        else if (this.#isSettled) finish(resolve);
+      };
+      const cancel = this.#options.clock.after(timeout, () => finish(() => reject(new Refusal("unavailable"))));
+      const finish = (settle: () => void): void => {
+        cancel();
+        this.#waiting.delete(check);
+        settle();
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+
+  close(): void {
+    this.#timers.close();
+    this.#mailbox.close();
+    this.conversations.close();
+  }
+
+  get #isSettled(): boolean {
+    const isQuiet = this.#mailbox.idle && this.#stock.idle && this.#hasRefreshed && this.#refreshing === null;
+    return isQuiet && this.conversations.settled;
+  }
+
+  #trust(member: Parameters<People["trust"]>[0], key: Uint8Array): boolean {
+    if (!this.people.knows(member)) this.refresh();
+    return this.people.trust(member, key);
+  }
+
+  #changed(): void {
+    this.#options.live.changed();
+    this.#check();
+  }
+
+  #check(): void {
+    for (const check of [...this.#waiting]) check();
+  }
+
+  async #ready({ now, stock, lastResort }: { now: number; stock: number; lastResort: boolean }): Promise<void> {
+    if (await this.#time.observe(now)) await this.#timers.sweep();
+    this.refresh();
+    this.conversations.wake();
+    this.#options.live.changed();
+    await this.#fill({ stock, lastResort });
+  }
+
+  /** Beside the mailbox: a stock that cannot be filled now is filled when the mailbox is next heard of. */
+  async #fill(has: { stock: number; lastResort?: boolean }): Promise<void> {
+    this.#stock
+      .fill(has)
+      .catch((error: unknown) => this.#options.fault("key-stock", error))
+      .finally(() => this.#check());
+  }
+
+  async #refresh(): Promise<void> {
+    const { door, clock, store, fault } = this.#options;
+    try {
+      const [tenant, about] = await Promise.all([this.api.tenant(), door.about(), this.people.refresh(this.api)]);
+      this.#residency = about.residency;
+      const own = this.people.views().find(({ id }) => id === this.#account.member.id);
+      const { id, name, residency, policy } = tenant;
+      const member = own === undefined ? this.#account.member : { id: own.id, name: own.name, role: own.role };
+      this.#account = { ...this.#account, tenant: { id, name, residency }, member, policy };
+      await saveAccount(store, this.#account);
+      await this.conversations.discover();
+      this.#refreshFailures = 0;
+      this.#hasRefreshed = true;
+      this.#options.live.changed();
+    } catch (error) {
+      if (isRefusal(error) && REFUSALS[error.code].remedy === "give_up") return fault("refresh", error);
+      this.#refreshFailures += 1;
+      const longest = Math.min(REFRESH_AGAIN.most, REFRESH_AGAIN.least * 2 ** this.#refreshFailures);
+      clock.after(longest * clock.random(), () => this.refresh());
+    }
+  }
+
+  async #end(code: RefusalCode): Promise<void> {
+    if (this.#account.state === "ended") return;
+    this.#account = { ...this.#account, state: "ended", code };
+    this.close();
+    if (FOR_GOOD.has(code)) await saveAccount(this.#options.store, this.#account);
+    this.#options.live.changed();
+    this.#check();
+  }
+}

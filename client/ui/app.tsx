@@ -1,0 +1,67 @@
+// Owns which screen stands: what the engine's place and phase call for, before any conversation is looked at.
+
+import { createSignal, ErrorBoundary, type JSX, Match, onMount, Switch } from "solid-js";
+import { t } from "./language.ts";
+import { Messenger } from "./messenger.tsx";
+import type { Remote } from "./remote.ts";
+import { route, takeInviteLink } from "./route.ts";
+import { Crashed, Elsewhere, Ended, Skeleton } from "./screens/ends.tsx";
+import { AlreadyIn, Join } from "./screens/join.tsx";
+import { SignUp } from "./screens/sign-up.tsx";
+import { createSession, SessionProvider } from "./session.ts";
+import type { Place } from "./wire.ts";
+
+/** A bug in a view: say so in the browser's own place for it, and stop drawing. */
+function Bug(props: { error: unknown }): JSX.Element {
+  onMount(() => reportError(props.error));
+  return <Crashed />;
+}
+
+/** The whole client over an engine, wherever that runs. */
+export function App(props: { remote: Remote }): JSX.Element {
+  const session = createSession(props.remote.engine);
+  const { view } = session;
+  const [place, setPlace] = createSignal<Place>("starting");
+  props.remote.onPlace(setPlace);
+  const link = takeInviteLink();
+  const joining = () => route().screen === "join";
+  const forget = async (): Promise<void> => {
+    await props.remote.forget();
+    location.assign("/");
+  };
+  const skip = (): void => {
+    document.getElementById("content")?.focus();
+  };
+  return (
+    <ErrorBoundary fallback={(error) => <Bug error={error} />}>
+      <SessionProvider value={session}>
+        <button type="button" class="skip" onClick={skip}>
+          {t().skip}
+        </button>
+        <Switch fallback={<Skeleton />}>
+          <Match when={place() === "crashed"}>
+            <Crashed />
+          </Match>
+          <Match when={place() === "elsewhere"}>
+            <Elsewhere onTake={() => props.remote.take()} />
+          </Match>
+          <Match when={view.phase === "ended"}>
+            <Ended code={view.code} onForget={forget} />
+          </Match>
+          <Match when={view.phase === "fresh" && joining()}>
+            <Join link={link} />
+          </Match>
+          <Match when={view.phase === "fresh"}>
+            <SignUp />
+          </Match>
+          <Match when={view.phase === "ready" && joining()}>
+            <AlreadyIn />
+          </Match>
+          <Match when={view.phase === "ready"}>
+            <Messenger />
+          </Match>
+        </Switch>
+      </SessionProvider>
+    </ErrorBoundary>
+  );
+}

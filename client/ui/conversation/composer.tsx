@@ -1,0 +1,128 @@
+// Owns writing: a field that grows, Enter to send, a lifetime for this one message, and a draft for each conversation.
+
+import { createEffect, createSignal, For, type JSX, on, onMount, Show } from "solid-js";
+import { LIMITS } from "../../../schemas/policy.ts";
+import type { ConversationView } from "../../engine/view.ts";
+import { explain, formatDuration, t } from "../language.ts";
+import { Icon } from "../parts/icon.tsx";
+import { Problem } from "../parts/problem.tsx";
+import { useSession } from "../session.ts";
+import { lifetimes } from "../timers.ts";
+
+/** What was being written, for as long as the page lives. */
+const [drafts, setDrafts] = createSignal<ReadonlyMap<string, string>>(new Map());
+
+/** The unsent text of a conversation, empty for none. */
+export function draftOf(conversation: string): string {
+  return drafts().get(conversation) ?? "";
+}
+
+function setDraft(conversation: string, text: string): void {
+  setDrafts((before) => new Map(before).set(conversation, text));
+}
+
+/** `null` = as the conversation has it; a number = this many ms. */
+function LifetimeChoice(props: {
+  conversation: ConversationView;
+  value: number | null;
+  onChange: (value: number | null) => void;
+}): JSX.Element {
+  const { view } = useSession();
+  const usual = (): string => {
+    const { expiresIn } = props.conversation;
+    return expiresIn === null ? t().timerDefaultOff : t().timerDefaultOn(formatDuration(expiresIn));
+  };
+  const choose = (event: Event): void => {
+    const { value } = event.target as HTMLSelectElement;
+    props.onChange(value === "" ? null : Number(value));
+  };
+  return (
+    <label class="lifetime" classList={{ set: props.value !== null }} title={t().messageTimer}>
+      <Icon name="clock" />
+      <Show when={props.value}>{(value) => <span aria-hidden="true">{formatDuration(value())}</span>}</Show>
+      <select aria-label={t().messageTimer} onChange={choose}>
+        <option value="" selected={props.value === null}>
+          {usual()}
+        </option>
+        <For each={lifetimes(view.policy)}>
+          {(each) => (
+            <option value={each} selected={props.value === each}>
+              {formatDuration(each)}
+            </option>
+          )}
+        </For>
+      </select>
+    </label>
+  );
+}
+
+/** The field under a timeline. `onSent` runs when the text is safely in the engine's hands. */
+export function Composer(props: { conversation: ConversationView; onSent: () => void }): JSX.Element {
+  const session = useSession();
+  const [failure, setFailure] = createSignal<{ error: unknown } | null>(null);
+  const [lifetime, setLifetime] = createSignal<number | null>(null);
+  let field: HTMLTextAreaElement | undefined;
+
+  const id = () => props.conversation.id;
+  const text = () => draftOf(id());
+  const grow = (): void => {
+    if (field === undefined) return;
+    field.style.height = "auto";
+    field.style.height = `${field.scrollHeight}px`;
+  };
+  const send = (): void => {
+    const written = text().trim();
+    if (written === "" || props.conversation.state !== "active") return;
+    const conversation = id();
+    const expiresIn = lifetime() ?? undefined;
+    setDraft(conversation, "");
+    setFailure(null);
+    session.engine.send(conversation, written, expiresIn).then(
+      () => props.onSent(),
+      (error: unknown) => {
+        setFailure({ error });
+        if (draftOf(conversation) === "") setDraft(conversation, written);
+      },
+    );
+  };
+  const pressed = (event: KeyboardEvent): void => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    send();
+  };
+  onMount(() => {
+    // A phone would cover half the conversation with its keyboard.
+    if (matchMedia("(hover: hover)").matches) field?.focus({ preventScroll: true });
+  });
+  createEffect(on(text, grow));
+
+  return (
+    <form
+      class="composer"
+      onSubmit={(event: Event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
+      <Show when={failure()}>{(failed) => <Problem text={explain(failed().error)} />}</Show>
+      <div class="composer-row">
+        <LifetimeChoice conversation={props.conversation} value={lifetime()} onChange={setLifetime} />
+        <textarea
+          ref={field}
+          class="input composer-field"
+          rows="1"
+          maxlength={LIMITS.textCharacters}
+          placeholder={t().message}
+          aria-label={t().messageTo(session.title(props.conversation))}
+          value={text()}
+          enterkeyhint="send"
+          onInput={(event: InputEvent) => setDraft(id(), (event.target as HTMLTextAreaElement).value)}
+          onKeyDown={pressed}
+        />
+        <button type="submit" class="icon-button send" aria-label={t().send} disabled={text().trim() === ""}>
+          <Icon name="send" />
+        </button>
+      </div>
+    </form>
+  );
+}

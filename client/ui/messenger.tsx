@@ -1,0 +1,104 @@
+// Owns the messenger's panes and which of them are on screen: the list, a conversation or the settings, and a panel beside it.
+
+import { createMemo, createSignal, type JSX, lazy, Match, onCleanup, Show, Suspense, Switch } from "solid-js";
+import type { ConversationId } from "../../schemas/ids.ts";
+import { Announcer } from "./announcer.tsx";
+import { Conversation } from "./conversation/conversation.tsx";
+import { EncryptionPanel } from "./conversation/encryption-panel.tsx";
+import { NewConversation } from "./conversation/new-conversation.tsx";
+import { PeoplePanel } from "./conversation/people-panel.tsx";
+import { TimerPanel } from "./conversation/timer-panel.tsx";
+import { ConversationList } from "./conversation-list.tsx";
+import { t } from "./language.ts";
+import { Icon } from "./parts/icon.tsx";
+import { conversationPath, type Panel, route, up } from "./route.ts";
+import { useSession } from "./session.ts";
+
+const Settings = lazy(() => import("./settings/settings.tsx").then(({ Settings: view }) => ({ default: view })));
+
+/** Escape closes the panel, and the focus goes back to the button that opened it. An open dialog has Escape for itself. */
+function useEscape(panel: () => Panel | null, id: () => ConversationId | null): void {
+  const pressed = (event: KeyboardEvent): void => {
+    const [open, conversation] = [panel(), id()];
+    if (event.key !== "Escape" || open === null || conversation === null) return;
+    if (event.defaultPrevented || document.querySelector("dialog[open]") !== null) return;
+    up(conversationPath(conversation));
+    document.querySelector<HTMLElement>(`[data-panel="${open}"]`)?.focus();
+  };
+  document.addEventListener("keydown", pressed);
+  onCleanup(() => document.removeEventListener("keydown", pressed));
+}
+
+export function Messenger(): JSX.Element {
+  const session = useSession();
+  const [composing, setComposing] = createSignal(false);
+  const id = createMemo(() => {
+    const now = route();
+    return now.screen === "conversation" ? now.id : null;
+  });
+  const panel = createMemo(() => {
+    const now = route();
+    return now.screen === "conversation" ? now.panel : null;
+  });
+  const conversation = createMemo(() => {
+    const now = id();
+    return now === null ? undefined : session.conversation(now);
+  });
+  const settings = () => route().screen === "settings";
+  const pane = () => {
+    if (panel() !== null) return "panel";
+    return id() !== null || settings() ? "main" : "list";
+  };
+  useEscape(panel, id);
+  return (
+    <div class="messenger" data-pane={pane()}>
+      <ConversationList current={id()} onNew={() => setComposing(true)} />
+      <main class="main" id="content" tabindex="-1">
+        <Switch
+          fallback={
+            <div class="empty">
+              <Icon name="envelope" class="large" />
+              <p>{session.view.conversations.length > 0 ? t().chooseConversation : t().claim}</p>
+            </div>
+          }
+        >
+          <Match when={settings()}>
+            <Suspense fallback={<p class="empty">{t().loading}</p>}>
+              <Settings />
+            </Suspense>
+          </Match>
+          <Match when={conversation()?.id} keyed>
+            {(_) => <Show when={conversation()}>{(now) => <Conversation conversation={now()} panel={panel()} />}</Show>}
+          </Match>
+          <Match when={id()}>
+            <div class="empty">
+              <p>{t().unknownConversation}</p>
+              <button type="button" class="button" onClick={() => up("/")}>
+                {t().toConversations}
+              </button>
+            </div>
+          </Match>
+        </Switch>
+      </main>
+      <Show when={conversation()}>
+        {(now) => (
+          <Switch>
+            <Match when={panel() === "people"}>
+              <PeoplePanel conversation={now()} />
+            </Match>
+            <Match when={panel() === "timer"}>
+              <TimerPanel conversation={now()} />
+            </Match>
+            <Match when={panel() === "encryption"}>
+              <EncryptionPanel conversation={now()} />
+            </Match>
+          </Switch>
+        )}
+      </Show>
+      <Show when={composing()}>
+        <NewConversation onClose={() => setComposing(false)} />
+      </Show>
+      <Announcer current={id()} />
+    </div>
+  );
+}

@@ -1,0 +1,61 @@
+// Owns what every view shares: the engine, its snapshot as a reactive store, and the names derived from it. It draws nothing.
+
+import { createContext, onCleanup, useContext } from "solid-js";
+import { createStore, reconcile } from "solid-js/store";
+import type { ConversationId, MemberId } from "../../schemas/ids.ts";
+import type { ConversationView, Engine, MemberView, Snapshot } from "../engine/view.ts";
+import { t } from "./language.ts";
+
+export interface Session {
+  readonly engine: Engine;
+  readonly view: Snapshot;
+  member(id: MemberId | null): MemberView | undefined;
+  /** A person's name, "Sie" for oneself. */
+  name(id: MemberId | null): string;
+  conversation(id: ConversationId): ConversationView | undefined;
+  /** The others in a conversation; only oneself is nobody. */
+  others(conversation: ConversationView): readonly MemberId[];
+  /** What to call a conversation: its title, or the people in it. */
+  title(conversation: ConversationView): string;
+  /** Whether one may invite, and remove others from any conversation. */
+  manages(): boolean;
+}
+
+/** Follows an engine until the calling view is gone. */
+export function createSession(engine: Engine): Session {
+  const [view, setView] = createStore<Snapshot>(engine.snapshot());
+  const stop = engine.on((event) => {
+    if (event.type === "snapshot") setView(reconcile(engine.snapshot()));
+  });
+  onCleanup(stop);
+
+  const own = (): MemberId | undefined => view.account?.member.id;
+  const member = (id: MemberId | null) => view.members.find((each) => each.id === id);
+  const fullName = (id: MemberId | null): string => member(id)?.name ?? t().unknownPerson;
+  const others = ({ members }: ConversationView) => members.filter((id) => id !== own());
+  return {
+    engine,
+    view,
+    member,
+    name: (id) => (id !== null && id === own() ? t().you : fullName(id)),
+    conversation: (id) => view.conversations.find((each) => each.id === id),
+    others,
+    title: (conversation) => {
+      if (conversation.title !== null) return conversation.title;
+      const names = others(conversation).map(fullName);
+      if (names.length <= 2) return names.join(", ") || t().you;
+      return t().and(names.slice(0, 2).join(", "), names.length - 2);
+    },
+    manages: () => view.account !== null && view.account.member.role !== "member",
+  };
+}
+
+const SessionContext = createContext<Session>();
+export const SessionProvider = SessionContext.Provider;
+
+/** The session of the views around. */
+export function useSession(): Session {
+  const session = useContext(SessionContext);
+  if (session === undefined) throw new Error("no session around this view");
+  return session;
+}

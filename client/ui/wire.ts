@@ -1,0 +1,34 @@
+// Owns what crosses postMessage between the page and the engine's worker. Plain data only; no logic.
+
+import type { RefusalCode, RefusalDetail } from "../../schemas/refusal.ts";
+import type { Engine, EngineEvent, Snapshot } from "../engine/view.ts";
+
+/** The engine's methods that cross as a call and an answer. */
+export type Method = Exclude<keyof Engine, "snapshot" | "on">;
+
+/** Where the engine is: not yet known, running behind this page, held by another tab, or dead by a bug. */
+export type Place = "starting" | "here" | "elsewhere" | "crashed";
+
+/** `take`: bring the engine here from the other tab; `online`: the network is back; `forget`: end it and delete everything it stored. */
+export type FromPage =
+  | { readonly type: "call"; readonly id: number; readonly method: Method; readonly input: readonly unknown[] }
+  | { readonly type: "take" }
+  | { readonly type: "online" }
+  | { readonly type: "forget" };
+
+export type Answer =
+  | { readonly type: "answer"; readonly id: number; readonly ok: true; readonly value: unknown }
+  | {
+      readonly type: "answer";
+      readonly id: number;
+      readonly ok: false;
+      readonly code: RefusalCode;
+      readonly detail: RefusalDetail;
+    };
+
+export type FromWorker =
+  | Answer
+  | { readonly type: "place"; readonly place: Place }
+  | { readonly type: "snapshot"; readonly snapshot: Snapshot }
+  | { readonly type: "event"; readonly event: Exclude<EngineEvent, { type: "snapshot" }> }
+  | { readonly type: "forgotten" };

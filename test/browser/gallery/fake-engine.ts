@@ -1,0 +1,141 @@
+// An engine without a server, for looking at the client in states that are hard to reach. It answers like the real one, from memory.
+
+import type {
+  DeviceView,
+  Engine,
+  EngineEvent,
+  InvitePreview,
+  InviteView,
+  MessageView,
+  Snapshot,
+} from "../../../client/engine/view.ts";
+import type { ConversationId, DeviceId, InviteId } from "../../../schemas/ids.ts";
+import { newId } from "../../../schemas/ids.ts";
+import { Refusal } from "../../../schemas/refusal.ts";
+
+export interface FakeState {
+  snapshot: Snapshot;
+  readonly timelines: Map<ConversationId, MessageView[]>;
+  readonly preview?: InvitePreview | Refusal;
+  readonly devices?: readonly DeviceView[];
+  readonly invites?: readonly InviteView[];
+}
+
+export interface FakeEngine extends Engine {
+  /** Changes the snapshot and tells the listeners. */
+  change(change: Partial<Snapshot>): void;
+  /** Adds or replaces a line and tells the listeners. */
+  put(conversation: ConversationId, line: MessageView): void;
+}
+
+export function createFakeEngine(state: FakeState): FakeEngine {
+  const listeners = new Set<(event: EngineEvent) => void>();
+  const emit = (event: EngineEvent): void => {
+    for (const listener of listeners) listener(event);
+  };
+  const linesOf = (conversation: ConversationId) => state.timelines.get(conversation) ?? [];
+  const change = (next: Partial<Snapshot>): void => {
+    state.snapshot = { ...state.snapshot, ...next };
+    emit({ type: "snapshot" });
+  };
+  const changeConversation = (id: ConversationId, next: Partial<Snapshot["conversations"][number]>): void =>
+    change({
+      conversations: state.snapshot.conversations.map((each) => (each.id === id ? { ...each, ...next } : each)),
+    });
+  const put = (conversation: ConversationId, line: MessageView): void => {
+    const others = linesOf(conversation).filter(({ key }) => key !== line.key);
+    state.timelines.set(conversation, [...others, line]);
+    emit({ type: "timeline", conversation });
+    if (!line.mine && line.body.kind === "text") emit({ type: "message", conversation, message: line });
+  };
+  return {
+    snapshot: () => state.snapshot,
+    on: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    change,
+    put,
+    signUp: async () => change({ phase: "ready" }),
+    previewInvite: async () => {
+      if (state.preview === undefined) throw new Refusal("not_found");
+      if (state.preview instanceof Refusal) throw state.preview;
+      return state.preview;
+    },
+    join: async () => change({ phase: "ready" }),
+    invite: async () => `${location.origin}/join#AAAAAAAAAAAAAAAAAAAAAA.${"k".repeat(43)}`,
+    invites: async () => state.invites ?? [],
+    revokeInvite: async (_: InviteId) => undefined,
+    create: async ({ title, members }) => {
+      const id = newId<ConversationId>();
+      const conversation = {
+        id,
+        title,
+        kind: members.length > 1 || title !== null ? "group" : "direct",
+        members: [...(state.snapshot.account ? [state.snapshot.account.member.id] : []), ...members],
+        createdBy: state.snapshot.account?.member.id ?? null,
+        state: "active",
+        unread: 0,
+        last: null,
+        expiresIn: null,
+        activeAt: Date.now(),
+      } as const;
+      change({ conversations: [conversation, ...state.snapshot.conversations] });
+      return id;
+    },
+    add: async (id, members) => {
+      const before = state.snapshot.conversations.find((each) => each.id === id)?.members ?? [];
+      changeConversation(id, { members: [...before, ...members] });
+    },
+    remove: async (id, member) => {
+      const before = state.snapshot.conversations.find((each) => each.id === id)?.members ?? [];
+      changeConversation(id, { members: before.filter((each) => each !== member) });
+    },
+    leave: async (id) => changeConversation(id, { state: "ended" }),
+    send: async (conversation, text, expiresIn) => {
+      const key = newId<ConversationId>();
+      put(conversation, {
+        key,
+        seq: null,
+        from: state.snapshot.account?.member.id ?? null,
+        mine: true,
+        at: Date.now(),
+        body: { kind: "text", text },
+        state: "waiting",
+        refusal: null,
+        expiresAt: typeof expiresIn === "number" ? Date.now() + expiresIn : null,
+      });
+      return key;
+    },
+    retry: async () => undefined,
+    discard: async (conversation, key) => {
+      state.timelines.set(
+        conversation,
+        linesOf(conversation).filter((line) => line.key !== key),
+      );
+      emit({ type: "timeline", conversation });
+    },
+    rename: async (id, title) => changeConversation(id, { title }),
+    expire: async (id, expiresIn) => changeConversation(id, { expiresIn }),
+    timeline: async (conversation, { before, limit = 100 } = {}) => {
+      const lines = linesOf(conversation);
+      const end = before === undefined ? lines.length : lines.findIndex(({ key }) => key === before);
+      return structuredClone(lines.slice(Math.max(0, end - limit), Math.max(0, end)));
+    },
+    read: async (id) => changeConversation(id, { unread: 0 }),
+    encryption: async (id) => ({
+      suite: "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519",
+      epoch: 14,
+      devices: (state.snapshot.conversations.find((each) => each.id === id)?.members ?? []).map((member, index) => ({
+        member,
+        device: newId<DeviceId>(),
+        certified: index !== 3,
+      })),
+      code: "48210 99317 05526 71840 33902 18457 60013 92845",
+    }),
+    devices: async () => state.devices ?? [],
+    revokeDevice: async () => undefined,
+    settled: async () => undefined,
+    close: async () => undefined,
+  };
+}

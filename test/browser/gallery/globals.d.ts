@@ -1,0 +1,3 @@
+// Declares what the bundler gives that the compiler does not know.
+
+declare module "*.css";

@@ -1,0 +1,166 @@
+// Runs the store contract against real IndexedDB in Chromium, and what only a browser can show: quota, a second opener, a killed browser.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Browser, chromium, type Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { STORE_CONTRACT } from "../support/store-contract.ts";
+import { type ServedPage, servePage } from "./support/page.ts";
+import type { StorePage } from "./support/store-page.ts";
+
+declare const page: StorePage;
+
+const CHROMIUM = "/usr/bin/chromium";
+let served: ServedPage;
+let browser: Browser;
+beforeAll(async () => {
+  served = await servePage("store-page.ts");
+  browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+});
+afterAll(async () => {
+  await browser?.close();
+  await served?.stop();
+});
+
+/** A page of a fresh profile, its module loaded. */
+async function openPage(): Promise<Page> {
+  const tab = await (await browser.newContext()).newPage();
+  await load(tab);
+  return tab;
+}
+
+async function load(tab: Page): Promise<void> {
+  await tab.goto(served.url);
+  await tab.waitForFunction(() => "page" in globalThis);
+}
+
+describe("contract", () => {
+  let tab: Page;
+  beforeAll(async () => {
+    tab = await openPage();
+  });
+  test.for(STORE_CONTRACT.map(({ title }, index) => ({ title, index })))("$title", async ({ index }) => {
+    expect(await tab.evaluate((number) => page.runCase(number), index)).toBe("");
+  });
+});
+
+describe("openers", () => {
+  test("S5 the last opener is the only writer, also over a page that knows nothing of it", async () => {
+    const first = await openPage();
+    const second = await first.context().newPage();
+    await load(second);
+    expect(await first.evaluate(() => page.open("s", "shared"))).toBe("done");
+    expect(await first.evaluate(() => page.put("s", "before"))).toBe("done");
+    expect(await second.evaluate(() => page.open("s", "shared"))).toBe("done");
+    const refused = { code: "conflict", where: "store", reason: "in_use" };
+    expect(await first.evaluate(() => page.put("s", "late"))).toEqual(refused);
+    expect(await second.evaluate(() => page.put("s", "after"))).toBe("done");
+    expect(await second.evaluate(() => page.keys("s", "meta"))).toEqual(["after", "before"]);
+    expect(await first.evaluate(() => page.put("s", "late"))).toEqual(refused);
+    await first.context().close();
+  });
+
+  test("S9 a profile of a newer build is refused", async () => {
+    const tab = await openPage();
+    await tab.evaluate(() => page.upgrade("newer"));
+    const outcome = await tab.evaluate(() => page.open("s", "newer"));
+    expect(outcome).toEqual({ code: "version_unsupported", where: "store", reason: "newer" });
+    await tab.context().close();
+  });
+
+  test("S9 a store whose database the browser has taken away refuses, and says so", async () => {
+    const tab = await openPage();
+    await tab.evaluate(() => page.open("s", "gone"));
+    const devtools = await tab.context().newCDPSession(tab);
+    await devtools.send("Storage.clearDataForOrigin", {
+      origin: new URL(served.url).origin,
+      storageTypes: "indexeddb",
+    });
+    await expect
+      .poll(() => tab.evaluate(() => page.put("s", "k")))
+      .toEqual({ code: "unavailable", where: "store", reason: "closed" });
+    await tab.context().close();
+  });
+});
+
+describe("room", () => {
+  test("S6 a full disk refuses with quota, leaves nothing half-written, and writes go on once there is room", async () => {
+    const tab = await openPage();
+    const devtools = await tab.context().newCDPSession(tab);
+    const { origin } = new URL(served.url);
+    await devtools.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 3_000_000 });
+    await tab.evaluate(() => page.open("s", "full"));
+    const { count, outcome } = await tab.evaluate(() => page.fill("s", 60_000, 100));
+    expect(outcome).toEqual({ code: "quota", where: "store", reason: "full" });
+    expect(count).toBeGreaterThan(2);
+    expect(await tab.evaluate(() => page.keys("s", "messages"))).toHaveLength(count);
+    expect(await tab.evaluate(() => page.keys("s", "groups"))).toHaveLength(count);
+    await devtools.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 100_000_000 });
+    expect(await tab.evaluate(() => page.put("s", "again"))).toBe("done");
+    await tab.context().close();
+  });
+});
+
+interface OwnChromium {
+  readonly child: ChildProcess;
+  readonly tab: Page;
+}
+
+/** A Chromium of our own, whose process can be killed, over a profile folder that outlives it. */
+async function startChromium(profile: string): Promise<OwnChromium> {
+  const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0"];
+  const child = spawn(CHROMIUM, [...flags, `--user-data-dir=${profile}`], { stdio: ["ignore", "ignore", "pipe"] });
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
+  const address = await new Promise<string>((resolve) => {
+    let said = "";
+    child.stderr.on("data", (part) => {
+      said += String(part);
+      const [, found] = /^DevTools listening on (ws:\S*)$/m.exec(said) ?? [];
+      if (found !== undefined) resolve(found);
+    });
+  });
+  const [context] = (await chromium.connectOverCDP(address)).contexts();
+  if (context === undefined) throw new Error("no window");
+  const tab = await context.newPage();
+  await load(tab);
+  return { child, tab };
+}
+
+describe("crashes", () => {
+  test("S4 a browser killed with -9 in mid-write loses nothing it confirmed and leaves nothing half-written", async () => {
+    const profile = mkdtempSync(join(tmpdir(), "kuvert-chromium-"));
+    let confirmed = -1;
+    for (let round = 1; round <= 3; round++) {
+      const { child, tab } = await startChromium(profile);
+      const enough = confirmed + 10 * round;
+      const { promise: seen, resolve } = Promise.withResolvers<void>();
+      await tab.exposeFunction("confirmed", (n: number) => {
+        confirmed = n;
+        if (n >= enough) resolve();
+      });
+      expect(await tab.evaluate(() => page.open("s", "killed"))).toBe("done");
+      const keys = await tab.evaluate(() => page.keys("s", "messages"));
+      expect(keys.map(Number)).toEqual(keys.map((_, n) => n));
+      expect(await tab.evaluate(() => page.keys("s", "groups"))).toEqual(keys);
+      expect(keys.length).toBeGreaterThan(round === 1 ? -1 : confirmed);
+      const start = keys.length;
+      const ended = once(child, "exit");
+      tab
+        .evaluate((from) => {
+          const { confirmed } = globalThis as unknown as { confirmed: (n: number) => void };
+          return page.writeForever("s", from, confirmed);
+        }, start)
+        .catch(() => undefined);
+      await seen;
+      child.kill("SIGKILL");
+      await ended;
+    }
+    expect(confirmed).toBeGreaterThanOrEqual(50);
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  });
+});

@@ -1,0 +1,105 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openSqliteStore } from "../../client/cli/store-sqlite.ts";
+import { decodeCbor } from "../../schemas/cbor.ts";
+import { Needles } from "../support/needles.ts";
+import { Profiles } from "../support/profiles.ts";
+import { RealServer } from "../support/real-server.ts";
+import { contentsOf } from "../support/server-files.ts";
+
+let server: RealServer;
+let profiles: Profiles;
+
+beforeAll(async () => {
+  profiles = new Profiles();
+  server = await RealServer.start();
+});
+afterAll(async () => {
+  await profiles.dispose();
+  await server.dispose();
+});
+
+const SECRET = /secret|private|ratchets|confirmationKey|membershipKey|signKey/i;
+
+/** Byte strings of a decoded record that stand under a name for something secret. */
+function* secretsOf(value: unknown, secret = false): Generator<Buffer> {
+  if (value instanceof Uint8Array) {
+    if (secret && value.length >= 16 && value.length <= 64) yield Buffer.from(value);
+    // A record may hold another one
+    const inner = value.length > 64 ? decodeCbor(value) : undefined;
+    if (inner !== undefined) yield* secretsOf(inner, secret);
+  } else if (Array.isArray(value)) {
+    for (const item of value) yield* secretsOf(item, secret);
+  } else if (value instanceof Map) {
+    for (const [name, item] of value) yield* secretsOf(item, secret || SECRET.test(String(name)));
+  } else if (typeof value === "object" && value !== null) {
+    for (const [name, item] of Object.entries(value)) {
+      if (!/public/i.test(name)) yield* secretsOf(item, secret || SECRET.test(name));
+    }
+  }
+}
+
+/** The secret keys in a profile that nobody has open. */
+async function secretsIn(name: string): Promise<readonly Buffer[]> {
+  const store = await openSqliteStore(profiles.of(name));
+  try {
+    const tables = await Promise.all((["meta", "groups", "keypackages"] as const).map((table) => store.scan(table)));
+    return tables.flat().flatMap(({ value }) => [...secretsOf(decodeCbor(value))]);
+  } finally {
+    await store.close();
+  }
+}
+
+function marked(): string {
+  return `KANARI-${randomBytes(12).toString("hex")}`;
+}
+
+test("T canary: texts, titles and secret keys are in nothing the server wrote or said", {
+  timeout: 90_000,
+}, async () => {
+  const organisation = marked();
+  const titles = [marked(), marked()];
+  const texts = Array.from({ length: 8 }, marked);
+  const secrets = new Map<string, Buffer>();
+  const haystacks: ReadonlyMap<string, Buffer>[] = [];
+  const step = async (): Promise<void> => {
+    for (const name of ["eva", "jan"]) {
+      for (const secret of await secretsIn(name)) secrets.set(secret.toString("hex"), secret);
+    }
+    haystacks.push(contentsOf(server.state));
+  };
+
+  await profiles.objects("eva", ["signup", "--organisation", organisation, "--name", "Eva", "--server", server.url]);
+  const [invite] = await profiles.objects("eva", ["invite"]);
+  const link = String(invite?.link);
+  await profiles.objects("jan", ["join", link, "--name", "Jan"]);
+  await step();
+  for (const title of titles) await profiles.objects("eva", ["create", "--title", title, "Jan"]);
+  await step();
+  for (const [index, text] of texts.entries()) {
+    const sender = index % 2 === 0 ? "eva" : "jan";
+    await profiles.objects(sender, ["send", titles[index % 3 === 0 ? 0 : 1] ?? "", `${text} äöü 🥐`]);
+    await step();
+  }
+  for (const [index, title] of titles.entries()) {
+    const read = await profiles.objects("jan", ["history", title]);
+    expect(read.some(({ text }) => String(text).startsWith(texts[index === 0 ? 0 : 1] ?? "?"))).toBe(true);
+  }
+  await server.kill();
+  haystacks.push(contentsOf(server.state), new Map([["output", Buffer.from(server.output)]]));
+  await server.start();
+  await server.stop();
+  haystacks.push(contentsOf(server.state), new Map([["output", Buffer.from(server.output)]]));
+
+  const needles = new Map(secrets);
+  for (const mark of [...titles, ...texts, organisation]) needles.set(mark, Buffer.from(mark));
+  needles.set("invite", Buffer.from(link.split(".").at(-1) ?? "", "base64url"));
+  needles.set("said openly", Buffer.from(server.url));
+  const search = new Needles(needles);
+  const found = haystacks.map((haystack) => [...haystack.values()].flatMap((content) => [...search.findIn(content)]));
+
+  // The search does find what the directory knows by design and what the server says about itself, and nothing else
+  expect(secrets.size).toBeGreaterThan(50);
+  expect(new Set(found.flat())).toEqual(new Set([organisation, "said openly"]));
+  console.log(`canary: ${texts.length + titles.length} marks and ${secrets.size} secret keys, none found`);
+});

@@ -1,0 +1,95 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { Profiles } from "../support/profiles.ts";
+import { RealServer } from "../support/real-server.ts";
+import { readLogs } from "../support/server-files.ts";
+
+let server: RealServer;
+let profiles: Profiles;
+
+beforeEach(async () => {
+  profiles = new Profiles();
+  server = await RealServer.start();
+});
+afterEach(async () => {
+  await profiles.dispose();
+  await server.dispose();
+});
+
+/** Two people and one conversation; the second never reads, so that the server keeps what is for them. */
+async function twoPeople(): Promise<void> {
+  await profiles.objects("eva", ["signup", "--organisation", "K", "--name", "Eva", "--server", server.url]);
+  const [invite] = await profiles.objects("eva", ["invite"]);
+  await profiles.objects("jan", ["join", String(invite?.link), "--name", "Jan"]);
+  await profiles.objects("eva", ["create", "--title", "Kasse", "Jan"]);
+}
+
+async function texts(name: string): Promise<unknown[]> {
+  const lines = await profiles.objects(name, ["history", "Kasse"]);
+  return lines.flatMap(({ type, text }) => (type === "message" ? [text] : []));
+}
+
+/** How many messages of the only conversation the server still holds, and how many it has destroyed. */
+function kept(): { messages: number; destroyed: number } {
+  const rows = readLogs(server.state).flat();
+  return {
+    messages: rows.filter(({ mid, bytes }) => mid !== null && bytes !== null).length,
+    destroyed: rows.filter(({ bytes }) => bytes === null).length,
+  };
+}
+
+test("X a timer that ran out while the server was dead fires after the restart", { timeout: 60_000 }, async () => {
+  await twoPeople();
+  await profiles.objects("eva", ["send", "Kasse", "bleibt"]);
+  const [timed] = await profiles.objects("eva", ["send", "Kasse", "vergeht", "--expires", "10s"]);
+  await server.kill();
+  const before = kept();
+  expect(before.destroyed).toBe(0);
+
+  const due = Number(timed?.expiresAt) - Date.now();
+  expect(due).toBeGreaterThan(0);
+  await new Promise((passed) => setTimeout(passed, due + 500));
+  expect(kept()).toEqual(before);
+
+  // No request reaches the new server: its alarm alone has to do it
+  await server.start();
+  await expect.poll(kept, { timeout: 5_000, interval: 100 }).toEqual({ messages: before.messages - 1, destroyed: 1 });
+  expect(await texts("jan")).toEqual(["bleibt"]);
+  expect(await texts("eva")).toEqual(["bleibt"]);
+});
+
+test("D a server killed and started again has kept everything", { timeout: 60_000 }, async () => {
+  await twoPeople();
+  await profiles.objects("eva", ["send", "Kasse", "vorher"]);
+  await server.kill();
+  const away = await profiles.kuvert("eva", ["send", "Kasse", "währenddessen", "--timeout", "2s"]);
+  expect(away).toMatchObject({ code: 3, out: "", err: expect.stringContaining("waits in the outbox") });
+
+  await server.start();
+  expect(await texts("jan")).toEqual(["vorher"]);
+  expect(await texts("eva")).toEqual(["vorher", "währenddessen"]);
+  await profiles.objects("jan", ["send", "Kasse", "nachher"]);
+  expect(await texts("eva")).toEqual(["vorher", "währenddessen", "nachher"]);
+  expect(await profiles.objects("jan", ["members"])).toHaveLength(2);
+});
+
+test("A a token the server no longer takes is replaced without a word", { timeout: 60_000 }, async () => {
+  await twoPeople();
+  const eva = await profiles.open("eva", server.url);
+  await eva.settled(15_000);
+  const [conversation] = eva.snapshot().conversations;
+  if (conversation === undefined) throw new Error("no conversation");
+
+  // With another secret, no token that is out can be valid any more
+  await server.stop();
+  rmSync(join(server.state, "token-secret"));
+  await server.start();
+
+  await eva.send(conversation.id, "mit neuem Token");
+  await eva.settled(45_000);
+  expect(await eva.devices()).toHaveLength(1);
+  expect(eva.snapshot()).toMatchObject({ phase: "ready", code: null });
+  await profiles.close(eva);
+  expect(await texts("jan")).toEqual(["mit neuem Token"]);
+});

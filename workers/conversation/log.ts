@@ -1,0 +1,220 @@
+// Owns the log of a conversation in the object's SQLite: envelopes in order, their rolling hash, epoch and GroupInfo. Knows no rules,
+// no sockets and no members.
+
+import { equalBytes } from "../../schemas/bytes.ts";
+import { chain, digestOf, GENESIS } from "../../schemas/chain.ts";
+import type { Envelope, Head } from "../../schemas/frames.ts";
+import { LIMITS } from "../../schemas/policy.ts";
+import { Refusal } from "../../schemas/refusal.ts";
+
+/** What is to be appended. Times in ms. */
+interface Draft {
+  readonly id: Uint8Array<ArrayBuffer>;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly acceptedAt: number;
+  readonly expiresAt: number | null;
+}
+
+/** Consecutive envelopes and the rolling hash after the last of them. */
+interface Page {
+  readonly envelopes: Envelope[];
+  readonly hash: Uint8Array<ArrayBuffer>;
+}
+
+type Row = [
+  seq: number,
+  id: ArrayBuffer,
+  bytes: ArrayBuffer | null,
+  digest: ArrayBuffer,
+  accepted: number,
+  expires: number | null,
+  hash: ArrayBuffer,
+];
+
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS log (
+    seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bytes BLOB, digest BLOB NOT NULL, hash BLOB NOT NULL,
+    accepted_at INTEGER NOT NULL, expires_at INTEGER
+  );
+  CREATE INDEX IF NOT EXISTS log_expiry ON log (expires_at) WHERE expires_at IS NOT NULL AND bytes IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS log_head (
+    one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER NOT NULL, epoch INTEGER NOT NULL,
+    base_seq INTEGER NOT NULL, base_hash BLOB NOT NULL, base_at INTEGER NOT NULL
+  );
+  CREATE TABLE IF NOT EXISTS group_info (one INTEGER PRIMARY KEY CHECK (one = 1), bytes BLOB NOT NULL);
+  INSERT OR IGNORE INTO log_head VALUES (1, 0, 0, 0, x'${"00".repeat(32)}', 0);`;
+
+/** One conversation's log. Nothing here awaits, so a caller's block of appends is one atomic write of the platform. */
+export class Log {
+  readonly #sql: SqlStorage;
+  #head: Head = { seq: 0, hash: GENESIS, epoch: 0, generation: 0 };
+  #base = 0;
+  #lastAt = 0;
+
+  constructor(sql: SqlStorage) {
+    this.#sql = sql;
+    sql.exec(TABLES);
+    this.reload();
+  }
+
+  /** Reads the head anew, after a transaction that was rolled back. */
+  reload(): void {
+    const { generation, epoch, base_seq, base_hash, base_at } = this.#sql
+      .exec<{ generation: number; epoch: number; base_seq: number; base_hash: ArrayBuffer; base_at: number }>(
+        "SELECT generation, epoch, base_seq, base_hash, base_at FROM log_head",
+      )
+      .one();
+    const [last] = this.#sql
+      .exec<{ seq: number; hash: ArrayBuffer; accepted_at: number }>(
+        "SELECT seq, hash, accepted_at FROM log ORDER BY seq DESC LIMIT 1",
+      )
+      .toArray();
+    this.#base = base_seq;
+    this.#lastAt = last?.accepted_at ?? base_at;
+    this.#head = { seq: last?.seq ?? base_seq, hash: new Uint8Array(last?.hash ?? base_hash), epoch, generation };
+  }
+
+  get head(): Head {
+    return this.#head;
+  }
+
+  /** The oldest seq that can still be asked for. */
+  get first(): number {
+    return this.#base + 1;
+  }
+
+  /** Time of acceptance for an envelope that comes now: never before its predecessor's, whatever the clock does. */
+  acceptedAt(now: number): number {
+    return Math.max(now, this.#lastAt);
+  }
+
+  /**
+   * The seq under which these bytes are stored already; `undefined` for a new id.
+   * @throws {Refusal} conflict — the id is taken by other bytes
+   */
+  known(id: Uint8Array, bytes: Uint8Array): number | undefined {
+    const [row] = this.#sql
+      .exec<{ seq: number; digest: ArrayBuffer }>("SELECT seq, digest FROM log WHERE id = ?", id)
+      .toArray();
+    if (row === undefined) return undefined;
+    if (!equalBytes(new Uint8Array(row.digest), digestOf(id, bytes))) throw new Refusal("conflict");
+    return row.seq;
+  }
+
+  /** Appends one envelope, whose id must be new, and returns it with its seq. */
+  append({ id, bytes, acceptedAt, expiresAt }: Draft): Envelope {
+    const seq = this.#head.seq + 1;
+    const digest = digestOf(id, bytes);
+    const hash = chain(this.#head.hash, seq, digest);
+    this.#sql.exec(
+      "INSERT INTO log (seq, id, bytes, digest, hash, accepted_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+      seq,
+      id,
+      bytes,
+      digest,
+      hash,
+      acceptedAt,
+      expiresAt,
+    );
+    this.#head = { ...this.#head, seq, hash };
+    this.#lastAt = acceptedAt;
+    return { seq, id, acceptedAt, expiresAt, bytes, digest: null };
+  }
+
+  /** Enters the epoch after an accepted commit and keeps its GroupInfo in place of the last. */
+  enter(epoch: number, groupInfo: Uint8Array): void {
+    this.#sql.exec("UPDATE log_head SET epoch = ?", epoch);
+    this.#sql.exec("INSERT OR REPLACE INTO group_info VALUES (1, ?)", groupInfo);
+    this.#head = { ...this.#head, epoch };
+  }
+
+  /** GroupInfo of the current epoch; null before the first commit. */
+  groupInfo(): Uint8Array<ArrayBuffer> | null {
+    const [row] = this.#sql.exec<{ bytes: ArrayBuffer }>("SELECT bytes FROM group_info").toArray();
+    return row === undefined ? null : new Uint8Array(row.bytes);
+  }
+
+  /** The envelopes after `after`, at most a page of them. One that is due by `now` (ms) shows its digest only, swept or not. */
+  page(after: number, now: number): Page {
+    const rows = this.#sql
+      .exec(
+        "SELECT seq, id, bytes, digest, accepted_at, expires_at, hash FROM log WHERE seq > ? ORDER BY seq LIMIT ?",
+        after,
+        LIMITS.pageEnvelopes,
+      )
+      .raw<Row>();
+    const envelopes: Envelope[] = [];
+    let hash = this.#head.hash;
+    let size = 0;
+    for (const row of rows) {
+      size += row[2]?.byteLength ?? 0;
+      if (size > LIMITS.pageBytes && envelopes.length > 0) break;
+      envelopes.push(toEnvelope(row, now));
+      hash = new Uint8Array(row[6]);
+    }
+    return { envelopes, hash };
+  }
+
+  /** When the next envelope expires, in ms; null when none will. */
+  nextExpiry(): number | null {
+    return this.#sql
+      .exec<{ at: number | null }>(
+        "SELECT min(expires_at) AS at FROM log WHERE expires_at IS NOT NULL AND bytes IS NOT NULL",
+      )
+      .one().at;
+  }
+
+  /** When the oldest envelope that still has its bytes was accepted, in ms; null when there is none. */
+  oldestAt(): number | null {
+    const [row] = this.#sql
+      .exec<{ accepted_at: number }>("SELECT accepted_at FROM log WHERE bytes IS NOT NULL ORDER BY seq LIMIT 1")
+      .toArray();
+    return row?.accepted_at ?? null;
+  }
+
+  /** Destroys the bytes of at most `limit` envelopes that have expired by `now`; their digests stay. */
+  expire(now: number, limit: number): void {
+    const due = "SELECT seq FROM log WHERE bytes IS NOT NULL AND expires_at IS NOT NULL AND expires_at <= ? LIMIT ?";
+    this.#destroy(this.#sql.exec<{ seq: number }>(due, now, limit).toArray());
+  }
+
+  /** Destroys the bytes of at most `limit` envelopes accepted by `until`; their digests stay. */
+  retain(until: number, limit: number): void {
+    const oldest = "SELECT seq, accepted_at FROM log WHERE bytes IS NOT NULL ORDER BY seq LIMIT ?";
+    const rows = this.#sql.exec<{ seq: number; accepted_at: number }>(oldest, limit).toArray();
+    this.#destroy(rows.filter(({ accepted_at }) => accepted_at <= until));
+  }
+
+  /** Forgets at most `limit` envelopes up to and including `through`, for good: what everybody has needs no digest either. */
+  forget(through: number, limit: number): void {
+    const until = Math.min(through, this.#head.seq, this.#base + limit);
+    if (until <= this.#base) return;
+    const last = this.#sql
+      .exec<{ hash: ArrayBuffer; accepted_at: number }>("SELECT hash, accepted_at FROM log WHERE seq = ?", until)
+      .one();
+    this.#sql.exec("UPDATE log SET bytes = zeroblob(length(bytes)) WHERE seq <= ? AND bytes IS NOT NULL", until);
+    this.#sql.exec("DELETE FROM log WHERE seq <= ?", until);
+    this.#sql.exec("UPDATE log_head SET base_seq = ?, base_hash = ?, base_at = ?", until, last.hash, last.accepted_at);
+    this.#base = until;
+  }
+
+  /** The platform denies `PRAGMA secure_delete`, and freed pages keep what they held: zeros of the same length take its place first. */
+  #destroy(rows: readonly { readonly seq: number }[]): void {
+    for (const { seq } of rows) {
+      this.#sql.exec("UPDATE log SET bytes = zeroblob(length(bytes)) WHERE seq = ?", seq);
+      this.#sql.exec("UPDATE log SET bytes = NULL WHERE seq = ?", seq);
+    }
+  }
+}
+
+function toEnvelope([seq, id, bytes, digest, acceptedAt, expiresAt]: Row, now: number): Envelope {
+  const gone = bytes === null || (expiresAt !== null && expiresAt <= now);
+  return {
+    seq,
+    id: new Uint8Array(id),
+    acceptedAt,
+    expiresAt,
+    bytes: gone ? null : new Uint8Array(bytes),
+    digest: gone ? new Uint8Array(digest) : null,
+  };
+}

@@ -1,0 +1,66 @@
+// Owns what "delivered" says: how far every participant has got, and how often the others hear of it.
+
+import type { Roster } from "./roster.ts";
+import type { Session, Sockets } from "./sockets.ts";
+
+const EVERY = 200;
+
+/** Collects confirmations and tells of them at most once per {@link EVERY} ms, unless a frame of envelopes told it already. No timer runs while nothing was confirmed. */
+export class Receipts {
+  readonly #roster: Roster;
+  readonly #sockets: Sockets;
+  readonly #settled: () => void;
+  readonly #fresh = new Set<Session>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #delivered = 0;
+  #told = 0;
+  #busy = false;
+
+  /** `settled` is called after each round of telling. */
+  constructor(roster: Roster, sockets: Sockets, settled: () => void) {
+    this.#roster = roster;
+    this.#sockets = sockets;
+    this.#settled = settled;
+    for (const { device, confirmed } of sockets.all()) roster.confirm(device, confirmed);
+    this.#told = this.delivered();
+  }
+
+  /** Everything up to this seq is with every participant; it never falls. */
+  delivered(): number {
+    this.#delivered = Math.max(this.#delivered, this.#roster.delivered());
+    return this.#delivered;
+  }
+
+  /** As {@link delivered}, for a frame that goes to every live session anyway. */
+  piggyBack(): number {
+    this.#busy = true;
+    this.#told = this.delivered();
+    return this.#told;
+  }
+
+  /** Notes that a device holds everything up to `seq`. */
+  confirm(session: Session, seq: number): void {
+    if (seq <= session.confirmed) return;
+    session.confirmed = seq;
+    session.acked = Math.max(session.acked, seq);
+    this.#roster.confirm(session.device, seq);
+    this.#fresh.add(session);
+    this.#timer ??= setTimeout(() => this.#settle(), EVERY);
+  }
+
+  /** Under load attachments can wait: what is lost with them costs a device one needless pull. */
+  #settle(): void {
+    this.#timer = undefined;
+    const told = this.#told;
+    if (this.delivered() > told) this.#sockets.broadcast({ type: "delivered", seq: this.piggyBack() });
+    else if (this.#busy) this.#timer = setTimeout(() => this.#settle(), EVERY);
+    else this.#keep();
+    this.#busy = false;
+    this.#settled();
+  }
+
+  #keep(): void {
+    for (const { device } of this.#fresh) this.#sockets.save(device);
+    this.#fresh.clear();
+  }
+}
