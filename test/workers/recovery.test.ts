@@ -141,9 +141,9 @@ describe("sign-in by phrase", () => {
       signature: await phrase.key.sign(recoveryPayload(device.body.challenge)),
     };
     expect((await call("POST", "/api/recovery/tokens", { body: crossed })).status).toBe(401);
-    const now = vi.spyOn(Date, "now").mockReturnValue(Date.now() + 2 * MINUTE);
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2 * MINUTE });
     const late = await call("POST", "/api/recovery/tokens", { body: { challenge: body.challenge, signature } });
-    now.mockRestore();
+    vi.useRealTimers();
     expect(late).toMatchObject({ status: 401, body: { code: "token_expired" } });
   });
 
