@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { fromBase64url } from "./bytes.ts";
-import { ConversationId, DeviceId, InviteId, MemberId, RecoveryId, TenantId, VaultId } from "./ids.ts";
+import { ConversationId, DeviceId, GrantId, InviteId, LinkId, MemberId, RecoveryId, TenantId, VaultId } from "./ids.ts";
 import { LIMITS, Policy, Residency, Role } from "./policy.ts";
 
 /** base64url text of exactly `length` bytes, or of 1 to `limit` bytes. */
@@ -169,3 +169,22 @@ export const RecoveredAnswer = v.strictObject({
   member: v.strictObject({ id: MemberId, name: Name, role: Role, identityKey: Key }),
 });
 export const RecoveryDeviceBody = v.strictObject({ device: NewDevice });
+
+/** What two devices leave for each other under a code: sealed, so small that it fits anywhere. */
+const Sealed = v.pipe(Blob, v.maxLength(4096));
+/** Opens a meeting place for a further device. */
+export const LinkBody = v.strictObject({ id: LinkId, offer: Sealed });
+export const LinkMessageBody = v.strictObject({ bytes: Sealed });
+/** All that has been left so far, in the order in which it is; times in ms. */
+export const LinkAnswer = v.strictObject({
+  offer: Sealed,
+  hello: v.nullable(Sealed),
+  reveal: v.nullable(Sealed),
+  handover: v.nullable(Sealed),
+  expiresAt: Time,
+  now: Time,
+});
+export type LinkAnswer = v.InferOutput<typeof LinkAnswer>;
+/** Permission of a device, by its signature over grantPayload, for one further device of its member. */
+export const Grant = v.strictObject({ id: GrantId, by: DeviceId, expiresAt: Time, signature: Signature });
+export const LinkedDeviceBody = v.strictObject({ tenant: TenantId, grant: Grant, device: NewDevice });

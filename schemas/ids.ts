@@ -24,6 +24,9 @@ export type RecoveryId = v.InferOutput<typeof RecoveryId>;
 /** Names the one permission by which a further device of a member enters. */
 export const GrantId = id("GrantId");
 export type GrantId = v.InferOutput<typeof GrantId>;
+/** Names the meeting place of two devices that share a code; derived from the code. */
+export const LinkId = id("LinkId");
+export type LinkId = v.InferOutput<typeof LinkId>;
 /** Names a sealed object in a member's vault. */
 export const VaultId = id("VaultId");
 export type VaultId = v.InferOutput<typeof VaultId>;

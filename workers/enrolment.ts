@@ -1,11 +1,16 @@
 // Owns how a further device of a member enters, whoever permitted it: by its sibling or by a recovery phrase. Knows neither.
 
 import type * as v from "valibot";
-import type { RecoveryDeviceBody, TokenAnswer } from "../schemas/api.ts";
+import type { LinkedDeviceBody, RecoveryDeviceBody, TokenAnswer } from "../schemas/api.ts";
 import type { GrantId, MemberId, TenantId } from "../schemas/ids.ts";
+import { grantPayload } from "../schemas/linking.ts";
+import { LIMITS } from "../schemas/policy.ts";
 import { Refusal } from "../schemas/refusal.ts";
 import { assertIntroduction, welcome } from "./admission.ts";
+import { assertGood, verifySignature } from "./auth.ts";
 import { admitDevice } from "./directory/admissions.ts";
+import { findStanding } from "./directory/devices.ts";
+import { findMember } from "./directory/members.ts";
 import type { Env } from "./env.ts";
 
 /** A permission, whose it is, and the device that brings it. */
@@ -32,4 +37,28 @@ export async function enrolDevice(
   if (outcome === "full") throw new Refusal("quota");
   if (outcome === "out") throw new Refusal("not_found");
   return welcome(env, tenant, { ...member, device });
+}
+
+/**
+ * Lets a device in by the permission of a sibling that is in good standing at this moment. The permission is signed by the sibling's own key,
+ * not by the identity key: a revoked device still knows the identity key and must not be able to let anybody in.
+ * @throws {Refusal} not_found — no such sibling, not its signature, or the time is over; device_revoked — the sibling is out; otherwise as
+ * {@link enrolDevice}
+ */
+export async function enrolByGrant(
+  env: Env,
+  { tenant, grant, device }: v.InferOutput<typeof LinkedDeviceBody>,
+): Promise<v.InferOutput<typeof TokenAnswer>> {
+  const { id, by, expiresAt, signature } = grant;
+  const sibling = await findStanding(tenant, env.DIRECTORY, by);
+  if (sibling === undefined) throw new Refusal("not_found");
+  const { member: memberId, signatureKey } = sibling;
+  const payload = grantPayload({ tenant, member: memberId, by, grant: id, expiresAt });
+  const left = expiresAt - Date.now();
+  const timely = left > 0 && left <= LIMITS.linkLife;
+  if (!timely || !(await verifySignature(signatureKey, signature, payload))) throw new Refusal("not_found");
+  assertGood(sibling);
+  const member = await findMember(tenant, env.DIRECTORY, memberId);
+  if (member === undefined) throw new Refusal("not_found");
+  return enrolDevice(env, { tenant, member, grant: id, device });
 }

@@ -159,7 +159,11 @@ class Messenger implements Engine {
     if (text.length > LIMITS.textCharacters) throw new Refusal("too_large", { most: LIMITS.textCharacters });
     const wanted = expiresIn === undefined ? settingsOf(conversation).expiresIn : expiresIn;
     this.#ready.conversations.touch(id);
-    const intent = await conversation.wish({ kind: "text", text: text.toWellFormed(), expiresIn: this.#allowed(wanted) });
+    const intent = await conversation.wish({
+      kind: "text",
+      text: text.toWellFormed(),
+      expiresIn: this.#allowed(wanted),
+    });
     return keyOf(intent);
   };
 

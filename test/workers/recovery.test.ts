@@ -2,8 +2,7 @@
 
 import { describe, expect, test, vi } from "vitest";
 import { randomBytes, toBase64url } from "../../schemas/bytes.ts";
-import { certificatePayload, introductionPayload } from "../../schemas/credential.ts";
-import { type DeviceId, newId, type RecoveryId, type VaultId } from "../../schemas/ids.ts";
+import { newId, type RecoveryId, type VaultId } from "../../schemas/ids.ts";
 import { LIMITS } from "../../schemas/policy.ts";
 import { enrolmentPayload, recoveryPayload } from "../../schemas/recovery.ts";
 import {
@@ -12,6 +11,7 @@ import {
   env,
   fetchWorker,
   join,
+  newDevice,
   newKey,
   type Person,
   signIn,
@@ -38,20 +38,6 @@ async function recover({ lookup, key }: Phrase): Promise<Answer> {
   const { body } = await call("POST", "/api/recovery/challenges", { body: { lookup } });
   const signature = await key.sign(recoveryPayload(body.challenge));
   return call("POST", "/api/recovery/tokens", { body: { challenge: body.challenge, signature } });
-}
-
-async function newDevice({ tenant, member, identity }: Person) {
-  const [id, deviceKey] = [newId<DeviceId>(), await newKey()];
-  const certified = certificatePayload({ tenant, member, device: id, signatureKey: deviceKey.bytes });
-  const introduced = introductionPayload({ tenant, member, device: id, identityKey: identity.bytes });
-  const device = {
-    id,
-    name: "New browser",
-    signatureKey: deviceKey.publicKey,
-    certificate: await identity.sign(certified),
-    proof: await deviceKey.sign(introduced),
-  };
-  return { device, deviceKey };
 }
 
 async function enrolled() {

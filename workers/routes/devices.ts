@@ -1,17 +1,23 @@
-// Devices: a member's own, or for owner and admins anybody's; and their revocation.
+// Devices: the entrance of a further one; a member's own, or for owner and admins anybody's; and their revocation.
 
 import { Hono } from "hono";
 import type * as v from "valibot";
-import type { DevicesAnswer } from "../../schemas/api.ts";
+import { type DevicesAnswer, LinkedDeviceBody } from "../../schemas/api.ts";
 import { DeviceId, MemberId } from "../../schemas/ids.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import { type App, assertAdmin, signedIn } from "../auth.ts";
 import { departDevice } from "../departures.ts";
 import { findDevice, listDevices, revokeDevice } from "../directory/devices.ts";
 import { findMember } from "../directory/members.ts";
-import { readValue } from "../input.ts";
+import { enrolByGrant } from "../enrolment.ts";
+import { readBody, readValue } from "../input.ts";
+import { addressOf, countRequest } from "../limits.ts";
 
 export const devices = new Hono<App>()
+  .post("/", async (c) => {
+    await countRequest(c.env, "SIGN_IN_LIMIT", addressOf(c.req.raw));
+    return c.json(await enrolByGrant(c.env, await readBody(c, LinkedDeviceBody)));
+  })
   .get("/", signedIn, async (c) => {
     const { caller } = c.var;
     const member = readValue(MemberId, c.req.query("member") ?? caller.member);

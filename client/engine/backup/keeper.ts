@@ -1,6 +1,7 @@
 // Owns keeping a member's sealed backup up to date from one device: what has changed is written, what has gone is destroyed, and a crash
 // at any point costs at most some writes. Knows neither what rows mean nor how they are sealed.
 
+import type { Shelf } from "../../../schemas/api.ts";
 import { randomBytes } from "../../../schemas/bytes.ts";
 import { type DeviceId, newId, type VaultId } from "../../../schemas/ids.ts";
 import { isRefusal } from "../../../schemas/refusal.ts";
@@ -17,7 +18,8 @@ export interface KeeperOptions {
   readonly keys: BackupKeys;
   readonly device: DeviceId;
   readonly store: Store;
-  /** The shelf "backup" of this member. */
+  /** Which shelf `vault` is: the backup, or the handover of history to another device, which is kept in the same way. */
+  readonly shelf: Shelf;
   readonly vault: Vault;
   readonly portable: Portable;
   /** The server's time in ms. */
@@ -51,7 +53,7 @@ export async function keepBackup(
   if (found.kind !== "found") return found;
   const now = options.now();
   const rows = await gather(options.store, options.portable, now);
-  const segments = await loadHeld(options.store, found.known?.manifest.segments ?? []);
+  const segments = await loadHeld(options.store, options.shelf, found.known?.manifest.segments ?? []);
   const planned = plan({ rows, segments, now, most: ROOM });
   const same = found.known !== undefined && isSame(found.known.manifest, { account, device: options.device });
   if (same && planned.drop.size === 0 && planned.write.length === 0) {
@@ -71,9 +73,9 @@ interface Found {
 
 /** What lies in the vault, as far as this device may go on from it. */
 async function findBackup(options: KeeperOptions, takeOver: boolean): Promise<Found | Outcome> {
-  const { store, vault, keys, device } = options;
+  const { store, vault, shelf, keys, device } = options;
   const id = manifestId(keys);
-  const { known, certain } = await loadKnown(store, id);
+  const { known, certain } = await loadKnown(store, { shelf, id });
   const mayGoOn = (found: Known): Found | Outcome => {
     const { keeper } = found.manifest;
     return keeper === device || takeOver
@@ -87,7 +89,7 @@ async function findBackup(options: KeeperOptions, takeOver: boolean): Promise<Fo
   const manifest = openManifest(keys, there.bytes);
   if (manifest === undefined) return { kind: "unreadable" };
   // Of segments that another device wrote, or that this one has forgotten, nothing is remembered: they will be written anew
-  return isBehind(manifest) ? { kind: "rolled_back" } : mayGoOn({ id, tag: there.tag, manifest });
+  return isBehind(manifest) ? { kind: "rolled_back" } : mayGoOn({ shelf, id, tag: there.tag, manifest });
 
   /** The server shows less than this device knows was there. A person who takes over has been told. */
   function isBehind(shown: Manifest | undefined): boolean {
@@ -104,7 +106,7 @@ async function carryOut(
   options: KeeperOptions,
   { account, known, planned }: { account: Bytes; known: Known | undefined; planned: Plan },
 ): Promise<Outcome> {
-  const { store, vault, keys, device, now } = options;
+  const { store, vault, shelf, keys, device, now } = options;
   let current = known;
   let written = 0;
   const batches = batchesOf(planned.write);
@@ -120,11 +122,11 @@ async function carryOut(
     const segments = [...(last ? before.filter(({ id }) => !planned.drop.has(id)) : before), ...added];
     const stamp = randomBytes(16);
     const manifest: Manifest = { v: 1, version, stamp, keeper: device, writtenAt: now(), account, segments };
-    await store.write([unfinishedWrite(true)]);
+    await store.write([unfinishedWrite(shelf, true)]);
     const tag = await putManifest(vault, keys, { manifest, expected: current?.tag ?? null });
     // The next run looks at what lies there, because one was about to be written
     if (tag === undefined) return { kind: "contested" };
-    current = { id: manifestId(keys), tag, manifest };
+    current = { shelf, id: manifestId(keys), tag, manifest };
     await store.write([knownWrite(current)]);
     written += added.length;
   }
@@ -141,7 +143,7 @@ function batchesOf(parts: Plan["write"]): Plan["write"][] {
 
 /** Seals rows as they are now and stores them; undefined when none of them is left. */
 async function writeSegment(
-  { store, vault, keys, portable }: KeeperOptions,
+  { store, vault, shelf, keys, portable }: KeeperOptions,
   { kind, lane, rows: names }: Plan["write"][number],
   version: number,
 ): Promise<SegmentEntry | undefined> {
@@ -162,7 +164,7 @@ async function writeSegment(
   }
   if (rows.length === 0) return undefined;
   const entry = { id: newId<VaultId>(), version, lane, kind };
-  await store.write([rowsWrite(entry.id, index)]);
+  await store.write([rowsWrite(shelf, entry.id, index)]);
   await vault.put(entry.id, sealRows(keys, entry, rows), { expected: null, expiresAt: lane });
   return entry;
 }
@@ -183,11 +185,11 @@ async function putManifest(
 
 /** Destroys whatever lies on the shelf that the manifest does not name: what was dropped, and what a crash has left behind. */
 async function destroyOthers(
-  { store, vault, keys }: KeeperOptions,
+  { store, vault, shelf, keys }: KeeperOptions,
   segments: readonly { readonly id: string }[],
 ): Promise<void> {
   const named = new Set<string>([manifestId(keys), ...segments.map(({ id }) => id)]);
   for (const { id } of await vault.list()) if (!named.has(id)) await vault.delete(id);
-  await forgetOthers(store, segments);
-  await store.write([unfinishedWrite(false)]);
+  await forgetOthers(store, shelf, segments);
+  await store.write([unfinishedWrite(shelf, false)]);
 }

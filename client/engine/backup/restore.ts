@@ -1,6 +1,7 @@
 // Owns bringing a sealed backup back into an empty store: everything is verified before it is written, and an interrupted restore goes on
 // where it stopped. Knows neither where the backup lies nor what rows mean.
 
+import type { Shelf } from "../../../schemas/api.ts";
 import { equalBytes } from "../../../schemas/bytes.ts";
 import { decodeCbor, encodeCbor } from "../../../schemas/cbor.ts";
 import type { Store, Write } from "../store.ts";
@@ -10,12 +11,14 @@ import { type Manifest, openManifest, openRows, type Row, type SegmentEntry } fr
 import { type Portable, rowKey, wantedOf } from "./portable.ts";
 import { type BackupKeys, manifestId } from "./sealed.ts";
 
-const PROGRESS = "backup/restoring";
+const progressKey = (shelf: Shelf): string => `${shelf}/restoring`;
 /** How often a backup that changes while it is read is begun again. */
 const ATTEMPTS = 3;
 
 export interface RestoreOptions {
   readonly keys: BackupKeys;
+  /** Which shelf `vault` is. */
+  readonly shelf: Shelf;
   readonly vault: VaultReader;
   readonly store: Store;
   readonly portable: Portable;
@@ -70,7 +73,7 @@ interface Progress {
 }
 
 async function attemptRestore(options: RestoreOptions, { manifest, tag }: FoundBackup): Promise<Restored> {
-  const { store, onProgress } = options;
+  const { store, shelf, onProgress } = options;
   let progress = await begin(options, manifest);
   const segments = manifest.segments.toSorted((a, b) => a.version - b.version);
   for (const segment of segments) {
@@ -84,20 +87,20 @@ async function attemptRestore(options: RestoreOptions, { manifest, tag }: FoundB
       rows: progress.rows + unpacked.length,
       missing: progress.missing + (rows === undefined && !gone ? 1 : 0),
     };
-    await store.write([...unpacked.flat(), ...indexOf(segment, rows), progressWrite(progress)]);
+    await store.write([...unpacked.flat(), ...indexOf(shelf, segment, rows), progressWrite(shelf, progress)]);
     onProgress?.({ done: progress.done.length, total: segments.length });
   }
-  const known = knownWrite({ id: manifestId(options.keys), tag, manifest });
-  await store.write([known, { table: "meta", key: PROGRESS, value: null }]);
+  const known = knownWrite({ shelf, id: manifestId(options.keys), tag, manifest });
+  await store.write([known, { table: "meta", key: progressKey(shelf), value: null }]);
   return { rows: progress.rows, missing: progress.missing };
 }
 
 /** Where an earlier attempt on the same manifest stopped; after one on another manifest everything is begun anew. */
-async function begin({ store, portable }: RestoreOptions, { stamp }: Manifest): Promise<Progress> {
-  const kept = await store.get("meta", PROGRESS);
+async function begin({ store, shelf, portable }: RestoreOptions, { stamp }: Manifest): Promise<Progress> {
+  const kept = await store.get("meta", progressKey(shelf));
   const progress = kept && (decodeCbor(kept) as Progress);
   if (progress && equalBytes(progress.stamp, stamp)) return progress;
-  if (progress) await forgetBackup(store);
+  if (progress) await forgetBackup(store, shelf);
   for (const table of progress ? portable.tables : []) {
     const rows = await store.scan(table);
     if (rows.length > 0) await store.write(rows.map(({ key }) => ({ table, key, value: null })));
@@ -117,15 +120,15 @@ function writesOf({ portable, now }: RestoreOptions, [table, key, value, expires
   return portable.unpack(table, key, { value, expiresAt });
 }
 
-function indexOf(segment: SegmentEntry, rows: readonly Row[] | undefined): Write[] {
+function indexOf(shelf: Shelf, segment: SegmentEntry, rows: readonly Row[] | undefined): Write[] {
   if (rows === undefined) return [];
   const index = rows.map(([table, key, value, expiresAt]) => {
     const { digest } = wantedOf(key, { value, expiresAt, hot: false });
     return [rowKey(table, key), digest] as const;
   });
-  return [rowsWrite(segment.id, index)];
+  return [rowsWrite(shelf, segment.id, index)];
 }
 
-function progressWrite(progress: Progress): Write {
-  return { table: "meta", key: PROGRESS, value: encodeCbor(progress) };
+function progressWrite(shelf: Shelf, progress: Progress): Write {
+  return { table: "meta", key: progressKey(shelf), value: encodeCbor(progress) };
 }

@@ -88,13 +88,20 @@ export function nativeCurves(): Curves {
   return { signature: nativeSignature, kem: new DhkemX25519HkdfSha256() };
 }
 
+let curvesHere: Promise<Curves> | undefined;
 let chosen: Promise<CiphersuiteImpl> | undefined;
 
-/** The cipher suite for this platform; the JavaScript curves are loaded only where WebCrypto lacks them. */
-export function suite(): Promise<CiphersuiteImpl> {
-  chosen ??= hasNativeCurves().then(async (native) =>
-    makeSuite(native ? nativeCurves() : (await import("./provider-fallback.ts")).fallbackCurves()),
+/** The curves for this platform; those in JavaScript are loaded only where WebCrypto lacks them. */
+export function curves(): Promise<Curves> {
+  curvesHere ??= hasNativeCurves().then(async (native) =>
+    native ? nativeCurves() : (await import("./provider-fallback.ts")).fallbackCurves(),
   );
+  return curvesHere;
+}
+
+/** The cipher suite for this platform. */
+export function suite(): Promise<CiphersuiteImpl> {
+  chosen ??= curves().then(makeSuite);
   return chosen;
 }
 

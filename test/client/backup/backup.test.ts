@@ -41,7 +41,7 @@ async function setUp() {
   const now = () => clock.now;
   const vault = new MemoryVault(now);
   const store = await openSqliteStore(join(root, String(folders++)));
-  const shared = { keys, now, portable: engineRows(timers) };
+  const shared = { keys, now, shelf: "backup" as const, portable: engineRows(timers) };
   const options = { ...shared, device: newId<DeviceId>(), store, vault };
   return { keys, clock, vault, store, options, shared, conversation: newId<ConversationId>() };
 }
@@ -259,6 +259,7 @@ describe("backup", () => {
         expect(world.vault.objects.size).toBe(found.manifest.segments.length + 1);
       }
     },
+    30_000,
   );
 });
 
