@@ -104,7 +104,9 @@ function welcomeNewcomers({ anna }: Staff, staffIds: ReadonlySet<MemberId>): voi
     if (room === undefined) return;
     console.log(`${name} has joined.`);
     await anna.add(room.id, [id]);
-    await anna.settled(PATIENCE);
+    // Nobody reads what was written before they were in
+    const isHere = () => anna.snapshot().conversations.some((view) => view.id === room.id && view.members.includes(id));
+    await until(anna, `${name} in the room`, isHere);
     await anna.send(room.id, greeting(name.split(" ")[0] ?? name));
   };
   anna.on(({ type }) => {

@@ -31,6 +31,8 @@ export class Effects<Effect> {
   readonly #sql: SqlStorage;
   readonly #carry: Carry<Effect>;
   readonly #underWay = new Set<number>();
+  /** Nothing is written down, so there is nothing to look for. */
+  #idle = false;
 
   /** `carry` does one effect and may be called again for the same one; a refusal that asks to give up ends it. */
   constructor(sql: SqlStorage, carry: Carry<Effect>) {
@@ -41,6 +43,7 @@ export class Effects<Effect> {
 
   /** Writes effects down, to be carried out by {@link run}; `now` in ms. */
   add(effects: readonly Effect[], now: number, parcel: Uint8Array | null = null): void {
+    if (effects.length > 0) this.#idle = false;
     const n = parcel === null || effects.length === 0 ? null : this.#keep(parcel);
     for (const effect of effects) {
       this.#sql.exec(
@@ -59,6 +62,8 @@ export class Effects<Effect> {
 
   /** Carries out what is new and what is due by `now` (ms), a few at a time. Never throws. */
   async run(now: number): Promise<void> {
+    if (this.#idle) return;
+    this.#idle = this.dueAt() === null;
     const rows = this.#sql
       .exec<Row>("SELECT n, attempts, body, parcel FROM effects WHERE attempts = 0 OR due_at <= ? ORDER BY n", now)
       .toArray()

@@ -234,19 +234,28 @@ export class Conversation {
 
   #receive(frame: ServerFrame): void {
     this.#inbox.push(frame);
-    if (this.#draining) return;
+    this.#drainSoon();
+  }
+
+  #drainSoon(): void {
+    if (this.#draining || this.#inbox.length === 0) return;
     this.#draining = true;
     void this.ledger
       .turn(() => this.#drain())
       .finally(() => {
         this.#draining = false;
         this.ledger.surroundings.review();
+        // What came in while the outbox was seen to; nothing more is taken in by a ledger that has stopped
+        if (!this.ledger.stopped) this.#drainSoon();
       });
   }
 
   async #drain(): Promise<void> {
     for (let frame = this.#inbox.shift(); frame !== undefined; frame = this.#inbox.shift()) {
-      if (this.#over) return;
+      if (this.#over) {
+        this.#inbox = [];
+        return;
+      }
       if (frame.type === "envelopes") {
         const frames = [frame];
         while (this.#inbox[0]?.type === "envelopes") frames.push(this.#inbox.shift() as typeof frame);

@@ -131,7 +131,8 @@ function takeSettings(
   if (record.introduced && expiresIn !== record.expiresIn) {
     notice(draft, envelope, { from, body: { kind: "timer", expiresIn } });
   }
-  draft.set({ title, expiresIn, introduced: true });
+  // A newcomer of two cannot tell a talk from a small group before this
+  draft.set({ title, expiresIn, introduced: true, ...(title !== null && { kind: "group" as const }) });
 }
 
 function takeChange(
@@ -145,6 +146,7 @@ function takeChange(
   if (change.external && change.by.member === reading.me && outcome.own)
     draft.set({ members, lost: false, state: "active" });
   else draft.set({ members, ...(selfRemoved && { state: "ended" as const, unread: 0 }) });
+  if (members.length > 2) draft.set({ kind: "group" });
   const added = members.filter((member) => !before.includes(member));
   const removed = before.filter((member) => !members.includes(member));
   const from = addedBy(change);
@@ -152,16 +154,23 @@ function takeChange(
   // Whoever is online first commits a removal out, so the committer says nothing about who wanted it
   if (removed.length > 0) notice(draft, envelope, { from: null, body: { kind: "removed", members: removed } });
   reseal(draft, reading.outbox, envelope.id);
+  // Whoever let itself in was told nothing by whoever wanted it in; of the others, the one on the first leaf makes up for that
+  const first = members.find((member) => !added.includes(member));
+  if (change.external && added.length > 0 && first === reading.me) introduce(draft, reading);
 }
 
 function addedBy(change: Change): MemberId | null {
   return change.external ? null : change.by.member;
 }
 
-/** The own commit took effect: newcomers are told title and timer, and the wish is fulfilled. */
-function fulfil(draft: Draft, own: IntentRecord, { outbox, now }: Reading): void {
-  retire(draft, own, outbox);
-  if (own.wish?.kind !== "add") return;
+/** The own commit took effect: the wish is fulfilled, and newcomers are told what they must know. */
+function fulfil(draft: Draft, own: IntentRecord, reading: Reading): void {
+  retire(draft, own, reading.outbox);
+  if (own.wish?.kind === "add") introduce(draft, reading);
+}
+
+/** Tells newcomers title and timer. */
+function introduce(draft: Draft, { outbox, now }: Reading): void {
   const { title, expiresIn } = draft.record;
   const wish: Wish = { kind: "settings", title, expiresIn };
   const settings = outbox.compose(wish, now);

@@ -50,18 +50,12 @@ export interface LinkOptions<Schema extends v.GenericSchema> {
   /** There is room again after {@link Link.send} said no to an open socket. */
   readonly onRoom?: () => void;
   readonly clock?: Clock;
-  /** Where the platform tells that the network is back (`online`); the global of a page or worker unless told, Node has none. */
-  readonly network?: Network;
 }
-
-type Network = Pick<EventTarget, "addEventListener" | "removeEventListener">;
-const platformNetwork: Network | undefined = "addEventListener" in globalThis ? globalThis : undefined;
 
 /** A socket that stays: dials when made, and again whenever it ends, until it is closed or refused for good. */
 export class Link<Schema extends v.GenericSchema> {
   readonly #options: LinkOptions<Schema>;
   readonly #clock: Clock;
-  readonly #network: Network | undefined;
   /** Counts attempts, so that what belongs to an earlier one is known by its number and ignored. */
   #attempt = 0;
   #failures = 0;
@@ -69,13 +63,10 @@ export class Link<Schema extends v.GenericSchema> {
   #state: "dialling" | "open" | "waiting" | "closed" = "waiting";
   /** What is to be called off when the present state ends. */
   readonly #timers = new Map<"dial" | "stable" | "heartbeat" | "room", () => void>();
-  readonly #online = (): void => this.wake();
 
   constructor(options: LinkOptions<Schema>) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#network = options.network ?? platformNetwork;
-    this.#network?.addEventListener("online", this.#online);
     this.#dial();
   }
 
@@ -104,7 +95,7 @@ export class Link<Schema extends v.GenericSchema> {
     this.#failures = 0;
   }
 
-  /** Dials now instead of later; an open socket is asked for a sign of life. */
+  /** The network may be back: dials now instead of later; an open socket is asked for a sign of life. */
   wake(): void {
     if (this.#state === "waiting") this.#dial();
     else if (this.#state === "open") this.#ping();
@@ -123,7 +114,6 @@ export class Link<Schema extends v.GenericSchema> {
     this.#socket = undefined;
     for (const callOff of this.#timers.values()) callOff();
     this.#timers.clear();
-    if (state === "closed") this.#network?.removeEventListener("online", this.#online);
     // A socket that has ended ignores this; one that is still connecting is given up.
     socket?.close(code, reason);
   }

@@ -63,6 +63,7 @@ class Messenger implements Engine {
   #session: Session | null = null;
   #ended: AccountRecord | null = null;
   #careful = false;
+  #residency: Snapshot["residency"] = null;
 
   constructor(options: MessengerOptions) {
     this.#options = options;
@@ -80,6 +81,7 @@ class Messenger implements Engine {
     if (account?.state === "ended") this.#ended = account;
     else if (account?.state === "ready") await this.#open(account);
     else if (account !== undefined) await this.#adopt(account);
+    else void this.#askResidency();
   }
 
   snapshot(): Snapshot {
@@ -89,10 +91,10 @@ class Messenger implements Engine {
     return {
       phase: account == null ? "fresh" : account.state === "ended" ? "ended" : "ready",
       code: account?.code ?? null,
-      connection: session?.online === true ? "online" : this.#isOffline ? "offline" : "connecting",
+      connection: this.#isOffline ? "offline" : session?.online === true ? "online" : "connecting",
       account: account == null ? null : accountView(account),
       policy: account?.policy ?? null,
-      residency: session?.residency ?? null,
+      residency: session?.residency ?? this.#residency,
       conversations: views.sort((a, b) => b.activeAt - a.activeAt),
       members: session?.people.views() ?? [],
     };
@@ -244,6 +246,13 @@ class Messenger implements Engine {
   get #ready(): Session {
     if (this.#session === null) throw new Refusal(this.#ended?.code ?? "unauthenticated");
     return this.#session;
+  }
+
+  /** Whoever signs up is told where the data will be; until the server answers, nothing is claimed. */
+  async #askResidency(): Promise<void> {
+    const about = await this.#door.about().catch(() => null);
+    this.#residency = about?.residency ?? null;
+    this.#live.changed();
   }
 
   #mustBeFresh(): void {

@@ -4,7 +4,7 @@ import { createSignal, ErrorBoundary, type JSX, Match, onMount, Switch } from "s
 import { t } from "./language.ts";
 import { Messenger } from "./messenger.tsx";
 import type { Remote } from "./remote.ts";
-import { route, takeInviteLink } from "./route.ts";
+import { inviteLink, route } from "./route.ts";
 import { Crashed, Elsewhere, Ended, Skeleton } from "./screens/ends.tsx";
 import { AlreadyIn, Join } from "./screens/join.tsx";
 import { SignUp } from "./screens/sign-up.tsx";
@@ -23,7 +23,6 @@ export function App(props: { remote: Remote }): JSX.Element {
   const { view } = session;
   const [place, setPlace] = createSignal<Place>("starting");
   props.remote.onPlace(setPlace);
-  const link = takeInviteLink();
   const joining = () => route().screen === "join";
   const forget = async (): Promise<void> => {
     await props.remote.forget();
@@ -49,7 +48,7 @@ export function App(props: { remote: Remote }): JSX.Element {
             <Ended code={view.code} onForget={forget} />
           </Match>
           <Match when={view.phase === "fresh" && joining()}>
-            <Join link={link} />
+            <Join link={inviteLink()} />
           </Match>
           <Match when={view.phase === "fresh"}>
             <SignUp />

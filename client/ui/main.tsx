@@ -20,6 +20,8 @@ function trustedWorkerUrl(): string {
 }
 
 const worker = new Worker(trustedWorkerUrl(), { type: "module", name: "kuvert-engine" });
-addEventListener("online", () => worker.postMessage({ type: "online" } satisfies FromPage));
+for (const type of ["online", "offline"]) {
+  addEventListener(type, () => worker.postMessage({ type: "network", online: navigator.onLine } satisfies FromPage));
+}
 const app = (): Node => (<App remote={createRemote(worker)} />) as Node;
 render(app, document.body);

@@ -44,10 +44,18 @@ export function up(path: string): void {
   else go(path, { replace: true });
 }
 
-/** Takes the invite link out of the address bar, so that its secret is in no history; null when there is none. */
-export function takeInviteLink(): string | null {
-  if (route().screen !== "join" || location.hash.length < 2) return null;
-  const link = location.href;
+const [inviteLink, setInviteLink] = createSignal<string | null>(null);
+
+/** The invite link that was opened last; null when the address had no secret in it. */
+export { inviteLink };
+
+/** Takes an invite link out of the address bar, so that its secret is in no history. */
+function takeInviteLink(): void {
+  if (route().screen !== "join" || location.hash.length < 2) return;
+  setInviteLink(location.href);
   history.replaceState(history.state, "", "/join");
-  return link;
 }
+
+takeInviteLink();
+// Another link pasted into the same tab loads no page.
+addEventListener("hashchange", takeInviteLink);

@@ -9,11 +9,11 @@ export type Method = Exclude<keyof Engine, "snapshot" | "on">;
 /** Where the engine is: not yet known, running behind this page, held by another tab, or dead by a bug. */
 export type Place = "starting" | "here" | "elsewhere" | "crashed";
 
-/** `take`: bring the engine here from the other tab; `online`: the network is back; `forget`: end it and delete everything it stored. */
+/** `take`: bring the engine here from the other tab; `network`: what the page knows of it, because not every browser tells its workers; `forget`: end it and delete everything it stored. */
 export type FromPage =
   | { readonly type: "call"; readonly id: number; readonly method: Method; readonly input: readonly unknown[] }
   | { readonly type: "take" }
-  | { readonly type: "online" }
+  | { readonly type: "network"; readonly online: boolean }
   | { readonly type: "forget" };
 
 export type Answer =

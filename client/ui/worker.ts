@@ -3,22 +3,22 @@
 
 import { isRefusal } from "../../schemas/refusal.ts";
 import { takeTurns } from "../engine/lock.ts";
-import { type Network, openMessenger } from "../engine/messenger.ts";
+import { openMessenger } from "../engine/messenger.ts";
 import { openIndexedDbStore } from "../engine/store-indexeddb.ts";
 import type { Engine } from "../engine/view.ts";
 import { createPost } from "./post.ts";
 import type { FromPage, FromWorker, Place } from "./wire.ts";
 
 /** The part of a worker's global that is used here; the DOM library describes a page's. */
-interface WorkerScope extends Network {
+interface WorkerScope {
   postMessage(message: FromWorker): void;
-  addEventListener: Network["addEventListener"] &
-    ((type: "message", listener: (event: { data: FromPage }) => void) => void);
+  addEventListener(type: "message", listener: (event: { data: FromPage }) => void): void;
 }
 
 const NAME = "kuvert";
 const scope = globalThis as unknown as WorkerScope;
 const post = createPost((message) => scope.postMessage(message));
+const network = Object.assign(new EventTarget(), { navigator: { onLine: navigator.onLine } });
 let engine: Engine | undefined;
 let forget: (() => Promise<void>) | undefined;
 
@@ -28,7 +28,12 @@ const tell = (place: Place): void => scope.postMessage({ type: "place", place })
 async function serve(wanted: Promise<void>): Promise<void> {
   const store = await openIndexedDbStore(NAME);
   // A fault inside the engine is for the browser's own report; it names no content.
-  const opened = await openMessenger({ store, server: location.origin, log: (_, error) => reportError(error) });
+  const opened = await openMessenger({
+    store,
+    server: location.origin,
+    network,
+    log: (_, error) => reportError(error),
+  });
   engine = opened;
   forget = async () => {
     await opened.close();
@@ -68,7 +73,8 @@ async function answer({ id, method, input }: Extract<FromPage, { type: "call" }>
 scope.addEventListener("message", ({ data }) => {
   if (data.type === "call") void answer(data);
   else if (data.type === "take") turns.take();
-  // Not every browser tells its workers
-  else if (data.type === "online") dispatchEvent(new Event("online"));
-  else void forget?.().then(() => scope.postMessage({ type: "forgotten" }));
+  else if (data.type === "network") {
+    network.navigator.onLine = data.online;
+    network.dispatchEvent(new Event(data.online ? "online" : "offline"));
+  } else void forget?.().then(() => scope.postMessage({ type: "forgotten" }));
 });

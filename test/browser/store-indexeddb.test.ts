@@ -132,7 +132,9 @@ async function startChromium(profile: string): Promise<OwnChromium> {
 }
 
 describe("crashes", () => {
-  test("S4 a browser killed with -9 in mid-write loses nothing it confirmed and leaves nothing half-written", async () => {
+  test("S4 a browser killed with -9 in mid-write loses nothing it confirmed and leaves nothing half-written", {
+    timeout: 180_000,
+  }, async () => {
     const profile = mkdtempSync(join(tmpdir(), "kuvert-chromium-"));
     let confirmed = -1;
     for (let round = 1; round <= 3; round++) {

@@ -148,18 +148,17 @@ describe("heartbeat", () => {
     await near.opened.next();
   });
 
-  test("C5 the platform's `online` dials at once, or asks an open socket for a sign of life", async () => {
-    const network = new EventTarget();
-    const both = await bench.connect({ network });
-    network.dispatchEvent(new Event("online"));
+  test("C5 waking dials at once, or asks an open socket for a sign of life", async () => {
+    const both = await bench.connect();
+    both.near.link.wake();
     await answerPing(both);
     both.there.socket.terminate();
     await both.near.closed.next();
-    network.dispatchEvent(new Event("online"));
+    both.near.link.wake();
     await bench.accept();
     await both.near.opened.next();
     both.near.link.close();
-    network.dispatchEvent(new Event("online"));
+    both.near.link.wake();
     expect(both.near.link.open).toBe(false);
     expect(bench.clock.untilNext).toBe(undefined);
   });

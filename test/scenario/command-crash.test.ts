@@ -1,11 +1,13 @@
 import { once } from "node:events";
+import { watch } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Engine } from "../../client/engine/view.ts";
 import { Profiles } from "../support/profiles.ts";
 import { Random } from "../support/random.ts";
 import { RealServer } from "../support/real-server.ts";
 
 const SEED = Number(process.env.KUVERT_SEED ?? Date.now() % 1_000_000);
-const ROUNDS = 14;
+const ROUNDS = 12;
 
 const random = new Random(SEED);
 let server: RealServer;
@@ -20,48 +22,93 @@ afterAll(async () => {
   await server.dispose();
 });
 
+/** Opens a profile, lets it put out what waits and read what is new, and returns its texts. */
 async function texts(name: string): Promise<string[]> {
-  const lines = await profiles.objects(name, ["history", "Kasse", "--limit", "1000"]);
-  return lines.flatMap(({ type, text }) => (type === "message" ? [String(text)] : []));
+  const engine = await profiles.open(name, server.url);
+  try {
+    await engine.settled(30_000);
+    const [conversation] = engine.snapshot().conversations;
+    const lines = conversation === undefined ? [] : await engine.timeline(conversation.id, { limit: 1_000 });
+    return lines.flatMap(({ body }) => (body.kind === "text" ? [body.text] : []));
+  } finally {
+    await profiles.close(engine);
+  }
 }
 
-/** Starts `kuvert send`, kills it after `delay` ms, and says whether it had reported the message as stored. */
-async function killedSend(text: string, delay: number): Promise<boolean> {
+/** Counts the writes to a profile's files and calls `at` on the wanted one. */
+function countWrites(name: string, wanted: number, at: () => void) {
+  const seen = { writes: 0 };
+  const watcher = watch(profiles.of(name), () => {
+    seen.writes += 1;
+    if (seen.writes === wanted) at();
+  });
+  return { seen, stop: () => watcher.close() };
+}
+
+/** Starts `kuvert send`, kills it at the wanted write to its files or when `killer` says so, and returns what it had reported. */
+async function killedSend(text: string, wanted: number, killer?: Promise<unknown>) {
   const child = profiles.spawn("eva", ["send", "Kasse", text, "--json"]);
   let out = "";
   child.stdout?.on("data", (data: Buffer) => {
     out += data.toString();
   });
   const ended = once(child, "close");
-  const timer = setTimeout(() => child.kill("SIGKILL"), delay);
+  const kill = () => child.kill("SIGKILL");
+  const { seen, stop } = countWrites("eva", wanted, kill);
+  void killer?.then(kill);
   await ended;
-  clearTimeout(timer);
-  return out.includes('"type":"message"');
+  stop();
+  return { reported: out.includes('"type":"message"'), writes: seen.writes };
 }
 
-test(`T crash: a send killed with -9 is lost whole or sent once (seed ${SEED})`, { timeout: 90_000 }, async () => {
+/** Resolves as soon as the other person has the message. */
+function arrives(engine: Engine, text: string): Promise<void> {
+  return new Promise((resolve) => {
+    const off = engine.on((event) => {
+      if (event.type !== "message" || event.message.body.kind !== "text" || event.message.body.text !== text) return;
+      off();
+      resolve();
+    });
+  });
+}
+
+test(`T crash: a send killed with -9 is lost whole or sent once (seed ${SEED})`, { timeout: 120_000 }, async () => {
   await profiles.objects("eva", ["signup", "--organisation", "K", "--name", "Eva", "--server", server.url]);
   const [invite] = await profiles.objects("eva", ["invite"]);
   await profiles.objects("jan", ["join", String(invite?.link), "--name", "Jan"]);
   await profiles.objects("eva", ["create", "--title", "Kasse", "Jan"]);
 
+  const jan = await profiles.open("jan", server.url);
+  await jan.settled(30_000);
   const begun = performance.now();
-  await profiles.objects("eva", ["send", "Kasse", "warm"]);
+  const whole = await killedSend("ungestört", Number.POSITIVE_INFINITY);
   const usual = performance.now() - begun;
+  expect(whole.reported).toBe(true);
+  // At any write, at any time, and at the worst moment: the message is with the others, and its sender does not know
+  const killers = [
+    () => undefined,
+    () => new Promise<void>((due) => setTimeout(due, random.between(usual * 0.2, usual))),
+    (text: string) => arrives(jan, text),
+  ];
 
-  const expected = ["warm"];
+  const expected = ["ungestört"];
   const ends = { reported: 0, outbox: 0, never: 0 };
   for (let round = 0; round < ROUNDS; round++) {
     const text = `Nachricht ${round}`;
-    const reported = await killedSend(text, random.between(usual * 0.3, usual * 1.1));
-    // Any other command puts out what waits
-    const there = (await texts("eva")).includes(text);
+    const killer = killers[round % killers.length]?.(text);
+    const wanted = killer === undefined ? random.between(1, whole.writes) : Number.POSITIVE_INFINITY;
+    const { reported } = await killedSend(text, wanted, killer);
+    const now = await texts("eva");
+    const there = now.includes(text);
+    expect(now).toEqual(there ? [...expected, text] : expected);
     if (reported) expect(there).toBe(true);
-    if (!there) await profiles.objects("eva", ["send", "Kasse", text]);
+    if (there) expected.push(text);
     ends[reported ? "reported" : there ? "outbox" : "never"] += 1;
-    expected.push(text);
-    expect(await texts("eva")).toEqual(expected);
   }
+  await profiles.objects("eva", ["send", "Kasse", "zuletzt"]);
+  expected.push("zuletzt");
+  expect(await texts("eva")).toEqual(expected);
+  await profiles.close(jan);
   expect(await texts("jan")).toEqual(expected);
-  console.log(`command crash: seed ${SEED}, ${ROUNDS} kills: ${JSON.stringify(ends)}`);
+  console.log(`command crash: seed ${SEED}, ${ROUNDS} kills over ${whole.writes} writes: ${JSON.stringify(ends)}`);
 });

@@ -73,7 +73,7 @@ test("CLI-30 with --stay, a visitor is welcomed and answered", { timeout: 90_000
     return profiles.objects("guest", ["history", "Willkommen"]);
   };
   const greeted = expect.objectContaining({ text: expect.stringContaining("willkommen bei uns, Gustav") });
-  await expect.poll(lines, { timeout: 20_000, interval: 500 }).toContainEqual(greeted);
+  await expect.poll(lines, { timeout: 30_000, interval: 500, message: said.text }).toContainEqual(greeted);
   await profiles.objects("guest", ["send", "Willkommen", "Hallo zusammen"]);
   const answer = expect.objectContaining({
     type: "message",

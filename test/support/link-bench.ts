@@ -34,7 +34,6 @@ export class CountingTokens implements Tokens {
 interface Start {
   readonly tokens?: CountingTokens;
   readonly dialer?: Dialer;
-  readonly network?: EventTarget;
 }
 
 /** Owns a loopback server, a standing clock and every link made in one test. */
@@ -52,7 +51,7 @@ export class LinkBench {
   }
 
   /** A new link and everything it tells. */
-  start({ tokens = new CountingTokens(), network, dialer }: Start = {}) {
+  start({ tokens = new CountingTokens(), dialer }: Start = {}) {
     const events = {
       opened: new Queue<true>(),
       frames: new Queue<ServerFrame>(),
@@ -75,7 +74,6 @@ export class LinkBench {
       },
       onRoom: () => events.room.push(true),
       clock: this.clock,
-      ...(network !== undefined && { network }),
     });
     this.#links.push(link);
     return { link, tokens, ...events };

@@ -24,7 +24,7 @@ export interface StoredRow extends Row {
   readonly bytes: Uint8Array | null;
 }
 
-/** Every conversation's log that still has rows, each in seq order. */
+/** Every conversation's log that still has rows, each in seq order. Rows that everybody has passed are gone: they come without id and bytes. */
 export function readLogs(state: string): readonly (readonly StoredRow[])[] {
   return filesIn(state)
     .filter((path) => path.endsWith(".sqlite"))
@@ -37,8 +37,11 @@ function readLog(path: string): readonly StoredRow[] {
   try {
     const tables = database.prepare("SELECT count(*) AS n FROM sqlite_master WHERE name = 'log_head'").get();
     if (tables?.n !== 1) return [];
+    const base = Number(database.prepare("SELECT base_seq FROM log_head").get()?.base_seq);
+    const dropped = Array.from({ length: base }, (_, row) => ({ seq: row + 1, mid: null, digest: null, bytes: null }));
     const rows = database.prepare("SELECT seq, id, bytes FROM log ORDER BY seq").all();
-    return rows.map((row) => rowOf(row as { seq: number; id: Uint8Array; bytes: Uint8Array | null }));
+    if (rows.length === 0) return [];
+    return [...dropped, ...rows.map((row) => rowOf(row as { seq: number; id: Uint8Array; bytes: Uint8Array | null }))];
   } finally {
     database.close();
   }

@@ -109,7 +109,8 @@ describe("delivered", () => {
     const phone = device(second.who.member);
     const idle = await room.enter(phone, 1);
     await idle.commit({ epoch: 1, sender: null, joiner: phone });
-    await first.send(2, "hello");
+    first.post(2, "hello");
+    for (const peer of [first, second]) await peer.until(3);
     first.confirm(3);
     second.confirm(3);
     expect((await first.next("delivered")).seq).toBe(3);

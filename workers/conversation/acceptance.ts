@@ -2,10 +2,10 @@
 // telling everybody, without an await in between. Knows no wire format of requests.
 
 import type { CommitFrame, Envelope, SendFrame, ServerFrame } from "../../schemas/frames.ts";
-import { encodeFrame } from "../../schemas/frames.ts";
 import type { DeviceId, MemberId } from "../../schemas/ids.ts";
 import { isRefusal, Refusal } from "../../schemas/refusal.ts";
 import { traceBug } from "../trace.ts";
+import { encodeEnvelopes } from "./envelopes-bytes.ts";
 import { acceptCommit, acceptSend, type Standing } from "./order.ts";
 import type { MailboxEffect, Parts } from "./parts.ts";
 import type { Receipts } from "./receipts.ts";
@@ -53,6 +53,7 @@ export class Acceptance {
 
   /** Writes down that these devices' mailboxes are to be told of news; once until the device comes here. */
   nudge(seats: readonly RosterSeat[], now: number): void {
+    if (seats.length === 0) return;
     const { roster, effects, log, alarm } = this.#parts;
     for (const seat of seats) roster.setNudged(seat, true);
     const members = new Set(seats.map(({ member }) => member));
@@ -76,15 +77,22 @@ export class Acceptance {
 
   #decideOne({ session, frame }: Asked, round: Round): void {
     try {
-      const seq = this.#parts.log.known(frame.id, frame.bytes);
-      if (seq !== undefined) round.answers.push({ session, frame: { type: "accepted", id: frame.id, seq } });
-      else
-        round.envelopes.push(
-          frame.type === "send" ? this.#send(session, frame, round) : this.#commit(session, frame, round),
-        );
+      const envelope = frame.type === "send" ? this.#send(session, frame, round) : this.#commit(session, frame, round);
+      round.envelopes.push(envelope);
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      round.answers.push({ session, frame: refused(frame.id, error) });
+      round.answers.push({ session, frame: this.#resent(frame) ?? refused(frame.id, error) });
+    }
+  }
+
+  /** The answer to what is stored already, whatever the rules say of it now; `undefined` for a new id. */
+  #resent({ id, bytes }: Asked["frame"]): ServerFrame | undefined {
+    try {
+      const seq = this.#parts.log.known(id, bytes);
+      return seq === undefined ? undefined : { type: "accepted", id, seq };
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return refused(id, error);
     }
   }
 
@@ -118,14 +126,14 @@ export class Acceptance {
   /** Devices of the group that are not connected and do not know yet that something is new. */
   #unaware(): RosterSeat[] {
     const { roster, sockets } = this.#parts;
-    return roster.active().filter(({ device, nudged }) => !nudged && !sockets.has(device));
+    return roster.select(({ device, nudged, pending }) => !pending && !nudged && !sockets.has(device));
   }
 
   #tell({ now, envelopes }: Round): void {
     const { sockets, log } = this.#parts;
     const { seq: head, hash } = log.head;
     const delivered = this.#receipts.piggyBack();
-    const frame = encodeFrame({ type: "envelopes", envelopes, hash, head, delivered, now });
+    const frame = encodeEnvelopes({ type: "envelopes", envelopes, hash, head, delivered, now });
     sockets.tell({ frame, head, sizes: envelopes.map(({ bytes }) => bytes?.length ?? 0), now });
     this.#provide(envelopes, now);
   }

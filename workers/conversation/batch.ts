@@ -4,19 +4,26 @@
 const FULL_ITEMS = 100;
 const FULL_BYTES = 128 * 1024;
 
+interface Options<Item> {
+  /** Decides over items, and writes. */
+  readonly flush: (items: readonly Item[]) => void;
+  /** Resolves when what was written is durable. */
+  readonly durable: () => Promise<void>;
+  /** How many ms under load lie between what was written last being durable and the next flush; asked anew each time. */
+  readonly window: () => number;
+}
+
 /** Collects items while the object is busy; an item that comes to an idle object is passed on at once. No timer runs while nothing waits. */
 export class Batch<Item> {
-  readonly #flush: (items: readonly Item[]) => void;
-  readonly #window: () => number;
+  readonly #options: Options<Item>;
   #waiting: Item[] = [];
   #bytes = 0;
   #timer: ReturnType<typeof setTimeout> | null = null;
-  #lastAt = 0;
+  #writing = 0;
+  #durableAt = 0;
 
-  /** `window`: how many ms lie between two flushes under load; asked anew each time. */
-  constructor(flush: (items: readonly Item[]) => void, window: () => number) {
-    this.#flush = flush;
-    this.#window = window;
+  constructor(options: Options<Item>) {
+    this.#options = options;
   }
 
   /** Adds an item that weighs `bytes`. */
@@ -24,7 +31,7 @@ export class Batch<Item> {
     this.#waiting.push(item);
     this.#bytes += bytes;
     if (this.#waiting.length >= FULL_ITEMS || this.#bytes >= FULL_BYTES) this.flush();
-    else if (this.#timer === null) this.#schedule();
+    else this.#schedule();
   }
 
   /** Passes on everything that waits, now. */
@@ -35,14 +42,25 @@ export class Batch<Item> {
     const items = this.#waiting;
     this.#waiting = [];
     this.#bytes = 0;
-    this.#lastAt = Date.now();
-    this.#flush(items);
+    this.#writing++;
+    this.#options.flush(items);
+    void this.#settle();
+  }
+
+  /** A slow disk holds up the whole object; what has come in meanwhile must not be flushed one by one. */
+  async #settle(): Promise<void> {
+    await this.#options.durable();
+    this.#writing--;
+    this.#durableAt = Date.now();
+    if (this.#waiting.length > 0) this.#schedule();
   }
 
   #schedule(): void {
-    const wait = this.#lastAt + this.#window() - Date.now();
+    if (this.#timer !== null || this.#writing > 0) return;
+    const window = this.#options.window();
+    const wait = this.#durableAt + window - Date.now();
     // A clock that was set back must not make anybody wait
-    if (wait <= 0 || wait > this.#window()) this.flush();
+    if (wait <= 0 || wait > window) this.flush();
     else this.#timer = setTimeout(() => this.flush(), wait);
   }
 }

@@ -18,6 +18,7 @@ import { acceptUpgrade, refuseUpgrade } from "../upgrade.ts";
 import { Acceptance, type Asked, refused } from "./acceptance.ts";
 import { Batch } from "./batch.ts";
 import { Charter } from "./charter.ts";
+import { encodeEnvelopes } from "./envelopes-bytes.ts";
 import { Log } from "./log.ts";
 import type { Who } from "./order.ts";
 import type { MailboxEffect, Parts } from "./parts.ts";
@@ -50,10 +51,11 @@ export class ConversationObject extends DurableObject<Env> {
     this.#parts = { storage, charter: new Charter(sql), log: new Log(sql), roster, sockets, effects, alarm };
     this.#receipts = new Receipts(roster, sockets, () => this.#settled());
     this.#acceptance = new Acceptance(this.#parts, this.#receipts);
-    this.#batch = new Batch(
-      (asked) => this.#acceptance.decide(asked),
-      () => Math.max(5, sockets.size * 0.05),
-    );
+    this.#batch = new Batch({
+      flush: (asked) => this.#acceptance.decide(asked),
+      durable: () => storage.sync(),
+      window: () => Math.max(5, sockets.size * 0.05),
+    });
     this.#rate = new Rate({ perSecond: Number(env.SENDS_PER_SECOND ?? 50), burst: Number(env.SENDS_BURST ?? 500) });
   }
 
@@ -214,7 +216,8 @@ export class ConversationObject extends DurableObject<Env> {
     const now = Date.now();
     const { envelopes, hash } = log.page(after, now);
     const head = log.head.seq;
-    sockets.send(session, { type: "envelopes", envelopes, hash, head, delivered: this.#receipts.delivered(), now });
+    const delivered = this.#receipts.told;
+    sockets.sendBytes(session, encodeEnvelopes({ type: "envelopes", envelopes, hash, head, delivered, now }));
     if ((envelopes.at(-1)?.seq ?? after) >= head) sockets.enliven(session, head);
   }
 

@@ -31,6 +31,11 @@ export class Receipts {
     return this.#delivered;
   }
 
+  /** What {@link delivered} was when everybody was told last. */
+  get told(): number {
+    return this.#told;
+  }
+
   /** As {@link delivered}, for a frame that goes to every live session anyway. */
   piggyBack(): number {
     this.#busy = true;

@@ -59,9 +59,11 @@ export class Roster {
     return leaf === undefined ? undefined : (this.seats[leaf] ?? undefined);
   }
 
-  /** Seats of devices that are in for good. */
-  active(): RosterSeat[] {
-    return this.seats.filter((seat) => seat !== null && !seat.pending) as RosterSeat[];
+  /** The seats that fit. */
+  select(fits: (seat: RosterSeat) => boolean): RosterSeat[] {
+    const found: RosterSeat[] = [];
+    for (const seat of this.seats) if (seat !== null && fits(seat)) found.push(seat);
+    return found;
   }
 
   admit(member: MemberId): void {
@@ -138,7 +140,7 @@ export class Roster {
   }
 
   #removeSeats(matches: (seat: RosterSeat) => boolean): void {
-    for (const seat of this.active().filter(matches)) {
+    for (const seat of this.select((one) => !one.pending && matches(one))) {
       this.#sql.exec("UPDATE seats SET pending = 1 WHERE leaf = ?", seat.leaf);
       seat.pending = true;
     }

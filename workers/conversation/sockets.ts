@@ -93,6 +93,11 @@ export class Sockets {
     sendBytes(session, encodeFrame(frame));
   }
 
+  /** Sends one frame that is encoded already. */
+  sendBytes(session: Session, bytes: Uint8Array): void {
+    sendBytes(session, bytes);
+  }
+
   /** Sends one frame to every session that is live, encoded once. */
   broadcast(frame: ServerFrame): void {
     const bytes = encodeFrame(frame);

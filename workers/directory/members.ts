@@ -91,6 +91,12 @@ export async function listMembers(tenant: TenantId, db: D1Database): Promise<rea
   return rows.map((row) => v.parse(MemberRow, row));
 }
 
+/** The ids of at most `limit` members who are in. @throws {Refusal} unavailable */
+export async function listActive(tenant: TenantId, db: D1Database, limit: number): Promise<readonly MemberId[]> {
+  const statement = db.prepare("SELECT id FROM members WHERE tenant_id = ? AND removed_at IS NULL LIMIT ?");
+  return (await rowsOf(db, statement.bind(tenant, limit))).map(({ id }) => v.parse(MemberId, id));
+}
+
 /** Changes a member's role, never the owner's. One that may no longer invite takes its open invites with it. @throws {Refusal} unavailable */
 export async function setRole(
   tenant: TenantId,

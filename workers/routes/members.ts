@@ -7,6 +7,7 @@ import { toBase64url } from "../../schemas/bytes.ts";
 import { MemberId } from "../../schemas/ids.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import { assertIntroduction, enter, welcome } from "../admission.ts";
+import { announceChange } from "../announcement.ts";
 import { type App, assertAdmin, type Caller, signedIn } from "../auth.ts";
 import { departMember } from "../departures.ts";
 import { findMember, insertJoiner, listMembers, type MemberRow, removeMember, setRole } from "../directory/members.ts";
@@ -39,7 +40,9 @@ export const members = new Hono<App>()
       assertOpen(await openBySecret(c.env, { invite: id, secret }));
       throw new Refusal("unavailable");
     }
-    return c.json(await welcome(c.env, tenant, member));
+    const answer = await welcome(c.env, tenant, member);
+    c.executionCtx.waitUntil(announceChange(c.env, invite));
+    return c.json(answer);
   })
   .get("/", signedIn, async (c) => {
     const rows = await listMembers(c.var.caller.tenant, c.env.DIRECTORY);
@@ -55,6 +58,7 @@ export const members = new Hono<App>()
     if (member.role === "owner") throw new Refusal("forbidden");
     if (member.removedAt !== null) throw new Refusal("not_found");
     await setRole(tenant, c.env.DIRECTORY, { member: member.id, role, now: Date.now() });
+    c.executionCtx.waitUntil(announceChange(c.env, caller));
     return c.body(null, 204);
   })
   .delete("/:id", signedIn, async (c) => {
@@ -65,6 +69,7 @@ export const members = new Hono<App>()
     if (member.role === "owner") throw new Refusal("forbidden");
     await removeMember(tenant, c.env.DIRECTORY, { member: member.id, now: Date.now() });
     await departMember(c.env, caller, member.id);
+    c.executionCtx.waitUntil(announceChange(c.env, caller));
     return c.body(null, 204);
   })
   .post("/:id/key-packages", signedIn, async (c) => {

@@ -19,9 +19,11 @@ export const challenges = new Hono<App>().post("/", async (c) => {
 });
 
 export const tokens = new Hono<App>().post("/", async (c) => {
-  await countRequest(c.env, "SIGN_IN_LIMIT", addressOf(c.req.raw));
+  // A whole office may sign in from one address after an outage, so the narrow limit is the device's
+  await countRequest(c.env, "API_LIMIT", addressOf(c.req.raw));
   const { challenge, signature } = await readBody(c, SignInBody);
   const { tenant, device } = await verifyChallenge(c.env, challenge);
+  await countRequest(c.env, "SIGN_IN_LIMIT", device);
   const standing = await findStanding(tenant, c.env.DIRECTORY, device);
   const signed =
     standing !== undefined && (await verifySignature(standing.signatureKey, signature, signInPayload(challenge)));

@@ -4,6 +4,7 @@ import { Hono } from "hono";
 import type * as v from "valibot";
 import { type TenantAnswer, TenantPatch } from "../../schemas/api.ts";
 import { Refusal } from "../../schemas/refusal.ts";
+import { announceChange } from "../announcement.ts";
 import { type App, assertAdmin, signedIn } from "../auth.ts";
 import { findTenant, setPolicy } from "../directory/tenants.ts";
 import { readBody } from "../input.ts";
@@ -19,5 +20,6 @@ export const tenant = new Hono<App>()
     assertAdmin(c.var.caller);
     const { policy } = await readBody(c, TenantPatch);
     await setPolicy(c.var.caller.tenant, c.env.DIRECTORY, policy);
+    c.executionCtx.waitUntil(announceChange(c.env, c.var.caller));
     return c.body(null, 204);
   });

@@ -93,16 +93,26 @@ let chosen: Promise<CiphersuiteImpl> | undefined;
 
 /** The curves for this platform; those in JavaScript are loaded only where WebCrypto lacks them. */
 export function curves(): Promise<Curves> {
-  curvesHere ??= hasNativeCurves().then(async (native) =>
-    native ? nativeCurves() : (await import("./provider-fallback.ts")).fallbackCurves(),
-  );
+  curvesHere ??= chooseCurves().catch((error: unknown) => {
+    curvesHere = undefined; // the chunk may load next time
+    throw error;
+  });
   return curvesHere;
 }
 
 /** The cipher suite for this platform. */
 export function suite(): Promise<CiphersuiteImpl> {
-  chosen ??= curves().then(makeSuite);
+  chosen ??= curves()
+    .then(makeSuite)
+    .catch((error: unknown) => {
+      chosen = undefined;
+      throw error;
+    });
   return chosen;
+}
+
+async function chooseCurves(): Promise<Curves> {
+  return (await hasNativeCurves()) ? nativeCurves() : (await import("./provider-fallback.ts")).fallbackCurves();
 }
 
 async function hasNativeCurves(): Promise<boolean> {

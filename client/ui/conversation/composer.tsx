@@ -76,6 +76,7 @@ export function Composer(props: { conversation: ConversationView; onSent: () => 
     const conversation = id();
     const expiresIn = lifetime() ?? undefined;
     setDraft(conversation, "");
+    setLifetime(null);
     setFailure(null);
     session.engine.send(conversation, written, expiresIn).then(
       () => props.onSent(),

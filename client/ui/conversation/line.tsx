@@ -159,7 +159,9 @@ export function Line(props: {
             />
           )}
         </Match>
-        <Match when={notice()}>{(now) => <p class="notice">{noticeText(now(), props.line, props.conversation.kind, session)}</p>}</Match>
+        <Match when={notice()}>
+          {(now) => <p class="notice">{noticeText(now(), props.line, props.conversation.kind, session)}</p>}
+        </Match>
       </Switch>
     </li>
   );

@@ -1,6 +1,6 @@
 // Owns joining by an invite link: what the invite says, one's own name, and every way an invite can be no good.
 
-import { createSignal, type JSX, Match, onMount, Show, Switch } from "solid-js";
+import { createEffect, createSignal, type JSX, Match, on, Show, Switch } from "solid-js";
 import { isRefusal, REFUSALS } from "../../../schemas/refusal.ts";
 import type { InvitePreview } from "../../engine/view.ts";
 import { createAction } from "../action.ts";
@@ -77,17 +77,17 @@ function Unusable(props: { error: unknown; onRetry: () => void }): JSX.Element {
 /** The screen behind an invite link. `link` null: the address had no secret in it. */
 export function Join(props: { link: string | null }): JSX.Element {
   const { engine } = useSession();
-  const [look, setLook] = createSignal<Look>({ kind: props.link === null ? "missing" : "looking" });
+  const [look, setLook] = createSignal<Look>({ kind: "looking" });
   const check = (): void => {
     const { link } = props;
+    setLook({ kind: link === null ? "missing" : "looking" });
     if (link === null) return;
-    setLook({ kind: "looking" });
     engine.previewInvite(link).then(
       (preview) => setLook({ kind: "good", preview }),
       (error: unknown) => setLook({ kind: "refused", error }),
     );
   };
-  onMount(check);
+  createEffect(on(() => props.link, check));
   const of = <Kind extends Look["kind"]>(kind: Kind) => {
     const now = look();
     return now.kind === kind ? (now as Extract<Look, { kind: Kind }>) : undefined;

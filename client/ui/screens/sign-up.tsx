@@ -13,10 +13,12 @@ import { Frame } from "./frame.tsx";
 export function ResidencyNote(props: { residency: "eu" | "global" }): JSX.Element {
   const { view } = useSession();
   return (
-    <p class="note">
-      {props.residency === "eu" ? t().residencyEu : t().residencyGlobal}
-      <Show when={view.residency === "simulated"}> {t().residencySimulated}</Show>
-    </p>
+    <Show when={view.residency}>
+      <p class="note">
+        {props.residency === "eu" ? t().residencyEu : t().residencyGlobal}
+        <Show when={view.residency === "simulated"}> {t().residencySimulated}</Show>
+      </p>
+    </Show>
   );
 }
 

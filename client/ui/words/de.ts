@@ -148,7 +148,7 @@ export const de = {
   timerDefaultOff: "Unbegrenzt (wie eingestellt)",
   timerDefaultOn: (duration: string) => `${duration} (wie eingestellt)`,
 
-  titleOptional: "Name der Unterhaltung (nur bei Gruppen nötig)",
+  titleOptional: "Name der Unterhaltung (freiwillig)",
   titleExample: "Backstube",
   searchPeople: "Personen suchen",
   chosen: (count: number) => (count === 1 ? "1 Person ausgewählt" : `${count} Personen ausgewählt`),

@@ -145,7 +145,7 @@ export const en: Words = {
   timerDefaultOff: "Unlimited (as set)",
   timerDefaultOn: (duration) => `${duration} (as set)`,
 
-  titleOptional: "Name of the conversation (needed for groups only)",
+  titleOptional: "Name of the conversation (optional)",
   titleExample: "Bakehouse",
   searchPeople: "Search people",
   chosen: (count) => (count === 1 ? "1 person chosen" : `${count} people chosen`),

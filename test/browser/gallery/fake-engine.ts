@@ -131,7 +131,7 @@ export function createFakeEngine(state: FakeState): FakeEngine {
         device: newId<DeviceId>(),
         certified: index !== 3,
       })),
-      code: "48210 99317 05526 71840 33902 18457 60013 92845",
+      code: "48210 99317 05526 71840 33902 18457",
     }),
     devices: async () => state.devices ?? [],
     revokeDevice: async () => undefined,

@@ -4,13 +4,15 @@ import type { ClientState } from "ts-mls/clientState.js";
 import { encode } from "ts-mls/codec/tlsEncoder.js";
 import { varLenDataEncoder } from "ts-mls/codec/variableLength.js";
 import { createCommit, joinGroupExternal } from "ts-mls/createCommit.js";
+import { createApplicationMessage } from "ts-mls/createMessage.js";
 import type { Extension } from "ts-mls/extension.js";
 import { createConfirmationTag } from "ts-mls/framedContent.js";
 import type { GroupContext } from "ts-mls/groupContext.js";
 import { extractWelcomeSecret, signGroupInfo } from "ts-mls/groupInfo.js";
 import type { KeyPackage } from "ts-mls/keyPackage.js";
-import { makeKeyPackageRef } from "ts-mls/keyPackage.js";
+import { makeKeyPackageRef, signKeyPackage } from "ts-mls/keyPackage.js";
 import { deriveKeySchedule } from "ts-mls/keySchedule.js";
+import { type LeafNodeKeyPackage, type LeafNodeTBSKeyPackage, signLeafNodeKeyPackage } from "ts-mls/leafNode.js";
 import { decodeMlsMessage, encodeMlsMessage } from "ts-mls/message.js";
 import type { Proposal } from "ts-mls/proposal.js";
 import { encodeRatchetTree, type RatchetTree } from "ts-mls/ratchetTree.js";
@@ -20,7 +22,7 @@ import { generateOwn, readKeyPackage } from "../../../client/engine/group/key-pa
 import { configFor, toLibrary } from "../../../client/engine/group/library.ts";
 import { SUITE, suite } from "../../../client/engine/group/provider.ts";
 import type { Context, Group, Me } from "../../../client/engine/group/state.ts";
-import { concat, randomBytes } from "../../../schemas/bytes.ts";
+import { concat, randomBytes, utf8 } from "../../../schemas/bytes.ts";
 import { type ConversationId, groupId } from "../../../schemas/ids.ts";
 import { NOW } from "./people.ts";
 
@@ -159,6 +161,40 @@ export async function forgeExternal(
     config,
   );
   return encodeMlsMessage({ version: "mls10", wireformat: "mls_public_message", publicMessage });
+}
+
+/** A message with authenticated data beside it, which Kuvert never sends. */
+export async function forgeMessage(group: Group, authenticatedData: Uint8Array): Promise<Uint8Array> {
+  const state = unguarded(group);
+  const { privateMessage } = await createApplicationMessage(state, utf8("x"), await suite(), authenticatedData);
+  return encodeMlsMessage({ version: "mls10", wireformat: "mls_private_message", privateMessage });
+}
+
+/** A key package with an edited leaf and lifetime, signed again by its device. */
+export async function resignedKeyPackage(
+  me: Me,
+  edit: (leaf: LeafNodeKeyPackage) => LeafNodeKeyPackage,
+): Promise<Uint8Array> {
+  const { publicPackage } = await generateOwn(me, { lastResort: false, now: NOW });
+  const { signature } = await suite();
+  const key = me.signatureKey.privateKey;
+  const edited = edit(publicPackage.leafNode as LeafNodeKeyPackage);
+  const leafNode = await signLeafNodeKeyPackage(edited as LeafNodeTBSKeyPackage, key, signature);
+  const keyPackage = await signKeyPackage({ ...publicPackage, leafNode }, key, signature);
+  return encodeMlsMessage({ version: "mls10", wireformat: "mls_key_package", keyPackage });
+}
+
+/** A commit whose path has twenty nodes more than it needs. */
+export function stretched(commit: Uint8Array): Uint8Array {
+  const message = decodeMlsMessage(commit, 0)?.[0];
+  if (message?.wireformat !== "mls_public_message") throw new Error("no commit");
+  const { publicMessage } = message;
+  const { content } = publicMessage;
+  if (content.contentType !== "commit" || content.commit.path === undefined) throw new Error("no path");
+  const { path } = content.commit;
+  const more = Array.from({ length: 20 }, () => ({ hpkePublicKey: randomBytes(32), encryptedPathSecret: [] }));
+  const longer = { ...content.commit, path: { ...path, nodes: [...path.nodes, ...more] } };
+  return encodeMlsMessage({ ...message, publicMessage: { ...publicMessage, content: { ...content, commit: longer } } });
 }
 
 /** A PublicMessage commit in raw bytes, with garbage for signatures: for what must be refused before any of them is looked at. */

@@ -157,6 +157,8 @@ class World {
     expect(new Set(groups.map((group) => toHex(epochAuthenticator(group)))).size).toBe(1);
     for (const group of groups) {
       expect(group.pending).toBeNull();
+      const keys = Object.keys(group.live?.privatePath.privateKeys ?? {});
+      expect(keys.filter((node) => group.live?.tree[Number(node)] === undefined)).toEqual([]);
       expect(
         roster(group)
           .map(({ device }) => device)

@@ -7,6 +7,7 @@ import type { Proposal } from "ts-mls/proposal.js";
 import type { RatchetTree } from "ts-mls/ratchetTree.js";
 import { directPath, toNodeIndex } from "ts-mls/treemath.js";
 import { describe, expect, test } from "vitest";
+import { commit } from "../../../client/engine/group/commit.ts";
 import { toMlsCredential } from "../../../client/engine/group/credential-check.ts";
 import { seal } from "../../../client/engine/group/group.ts";
 import { judge } from "../../../client/engine/group/guard.ts";
@@ -15,9 +16,21 @@ import { MAX_BYTES } from "../../../client/engine/group/limits.ts";
 import { open, type UnreadableReason } from "../../../client/engine/group/open.ts";
 import { suite } from "../../../client/engine/group/provider.ts";
 import type { Group } from "../../../client/engine/group/state.ts";
+import { isSoundTree } from "../../../client/engine/group/tree-check.ts";
 import { concat, utf8 } from "../../../schemas/bytes.ts";
 import { groupId } from "../../../schemas/ids.ts";
-import { decoded, forgeCommit, forgeExternal, forgeWelcome, rawCommit, unguarded, vector } from "./attacker.ts";
+import {
+  decoded,
+  forgeCommit,
+  forgeExternal,
+  forgeMessage,
+  forgeWelcome,
+  rawCommit,
+  resignedKeyPackage,
+  stretched,
+  unguarded,
+  vector,
+} from "./attacker.ts";
 import {
   commitOf,
   contextOf,
@@ -182,6 +195,8 @@ describe("E9: a commit adds and removes by value, and nothing else", () => {
     }
     await refuses(b, rawCommit({ conversation, epoch: 1, sender: Uint8Array.of(1, 0, 0, 0, 9) }), "wrong_sender");
     await refuses(b, await forgeCommit(a, { authenticatedData: utf8("hello") }), "malformed");
+    await refuses(b, await forgeMessage(a, utf8("hello")), "malformed");
+    expect((await openNow(b, await forgeMessage(a, new Uint8Array()))).outcome.kind).toBe("message");
     expect((await openNow(b, await forgeCommit(a))).outcome.kind).toBe("epoch");
   });
 
@@ -199,7 +214,7 @@ describe("E9: a commit adds and removes by value, and nothing else", () => {
     await refuses(b, by(2), "invalid"); // a change that is allowed, but the signature is garbage
   });
 
-  test("E9: more proposals than a tree has room for are refused without decoding them", async () => {
+  test("E9: more proposals than a tree has room for are refused without decoding them, and longer paths than it has", async () => {
     const { groups, conversation } = await gather(await crowd(2));
     const proposals = new Uint8Array(7 * 140_000);
     const view = new DataView(proposals.buffer);
@@ -211,6 +226,7 @@ describe("E9: a commit adds and removes by value, and nothing else", () => {
     const started = performance.now();
     await refuses(groups[1], bytes, "malformed");
     expect(performance.now() - started).toBeLessThan(500);
+    await refuses(groups[1], stretched((await commitOf(groups[0])).bundle.commit), "malformed");
   });
 });
 
@@ -291,6 +307,31 @@ describe("E2: a leaf is who its certified credential says, and stays it", () => 
     await refuses(b, await forgeCommit(a, { proposals: [again] }), "invalid");
   });
 
+  test("E2: no key of a tree is there twice, and none is weak", async () => {
+    const people = await crowd(2);
+    const [a, b] = (await gather(people)).groups;
+    const member = await createMember();
+    const one = await createMe(member);
+    const twin = await createMe(member, { signatureKey: one.signatureKey });
+    const outsider = (await createContext()).me;
+    const taken = b.live?.tree[2];
+    if (taken?.nodeType !== "leaf") throw new Error("no leaf");
+    const copied = await resignedKeyPackage(outsider, (leaf) => ({ ...leaf, hpkePublicKey: taken.leaf.hpkePublicKey }));
+    const weak = await resignedKeyPackage(outsider, (leaf) => ({ ...leaf, hpkePublicKey: new Uint8Array(32) }));
+    const twins = [(await keyPackageOf(one)).publicBytes, (await keyPackageOf(twin)).publicBytes];
+    for (const added of [twins, [copied], [weak]]) {
+      await refuses(b, await forgeCommit(a, { proposals: added.map(add) }), "malformed");
+    }
+    const additions = [one, twin].map((me, at) => ({ ...me, keyPackage: twins[at] ?? new Uint8Array() }));
+    expect(await commit(a, { add: additions, now: NOW })).toMatchObject({ kind: "refused", reason: "malformed" });
+    expect(isSoundTree(b.live?.tree ?? [])).toBe(true);
+    const parent = { hpkePublicKey: new Uint8Array(32), parentHash: new Uint8Array(), unmergedLeaves: [] };
+    const weakened = (b.live?.tree ?? []).map((node, at) =>
+      at === 1 ? ({ nodeType: "parent", parent } as const) : node,
+    );
+    expect(isSoundTree(weakened)).toBe(false);
+  });
+
   test("E2: a committer cannot turn into another device, not even of the same member, nor lose a capability", async () => {
     const member = await createMember();
     const [me, sibling] = [await createMe(member), await createMe(member)];
@@ -300,7 +341,7 @@ describe("E2: a leaf is who its certified credential says, and stays it", () => 
     const twin = await createMe(member, { device: sibling.device, signatureKey });
     const edits: ((leaf: Leaf) => Leaf)[] = [
       (leaf) => ({ ...leaf, credential: toMlsCredential(twin) }),
-      (leaf) => ({ ...leaf, capabilities: { ...leaf.capabilities, credentials: [] } }),
+      (leaf) => ({ ...leaf, capabilities: { ...leaf.capabilities, extensions: [] } }),
       (leaf) => ({ ...leaf, extensions: [{ extensionType: 10, extensionData: new Uint8Array() }] }),
     ];
     for (const edit of edits) {

@@ -101,7 +101,7 @@ export class Rows {
 
 export const conversationId = (): ConversationId => newId<ConversationId>();
 
-/** A confirmed group of `contexts`, made by the first; the groups in the same order, and the bundle's public parts. */
+/** A confirmed group of `contexts`, made by the first; groups and rows in the same order, and the bundle's public parts. */
 export async function gather<const Contexts extends readonly [Context, ...Context[]]>(
   contexts: Contexts,
   conversation = conversationId(),
@@ -112,13 +112,26 @@ export async function gather<const Contexts extends readonly [Context, ...Contex
   const add = rest.map(({ me }, index) => addition(me, keyPackages[index] as OwnKeyPackage));
   const made = await commitOf(created.group, { add });
   const welcome = made.bundle.welcome?.bytes ?? new Uint8Array();
-  const groups = [confirmPending(made.group).group];
+  const confirmed = confirmPending(made.group);
+  const groups = [confirmed.group];
+  const rows = [new Rows()];
+  for (const { writes } of [created, made, confirmed]) rows[0]?.apply(writes);
   for (const [index, context] of rest.entries()) {
     const keyPackage = keyPackages[index]?.privateRecord ?? new Uint8Array();
-    groups.push((await joinOf({ welcome, keyPackage, context, conversation })).group);
+    const joined = await joinOf({ welcome, keyPackage, context, conversation });
+    groups.push(joined.group);
+    rows.push(new Rows());
+    rows.at(-1)?.apply(joined.writes);
   }
   const { groupInfo } = made.bundle;
-  return { conversation, groups: groups as { [At in keyof Contexts]: Group }, welcome, groupInfo, keyPackages };
+  return {
+    conversation,
+    groups: groups as { [At in keyof Contexts]: Group },
+    rows: rows as { [At in keyof Contexts]: Rows },
+    welcome,
+    groupInfo,
+    keyPackages,
+  };
 }
 
 /** A commit that must succeed. */
@@ -138,17 +151,6 @@ export async function joinOf(order: Parameters<typeof join>[0]): Promise<Joined>
 /** Opens an envelope accepted now. */
 export function openNow(group: Group, bytes: Uint8Array, acceptedAt = NOW): Promise<Opened> {
   return open(group, bytes, { acceptedAt });
-}
-
-/** Delivers a commit to all groups and returns them after it; throws when one cannot follow. */
-export async function deliver(groups: readonly Group[], bytes: Uint8Array): Promise<Group[]> {
-  return Promise.all(
-    groups.map(async (group) => {
-      const opened = await openNow(group, bytes);
-      if (opened.outcome.kind !== "epoch") throw new Error(`commit refused: ${JSON.stringify(opened.outcome)}`);
-      return opened.group;
-    }),
-  );
 }
 
 /** Everything a group holds in memory, as text: to see that nothing changed. */

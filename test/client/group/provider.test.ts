@@ -1,8 +1,8 @@
 // The two kinds of curves must be one cipher suite, and keys and key packages be refused when they could hurt.
 
 import { x25519 } from "@noble/curves/ed25519.js";
-import { describe, expect, test } from "vitest";
-import { commit } from "../../../client/engine/group/commit.ts";
+import { describe, expect, test, vi } from "vitest";
+import { commit, confirmPending } from "../../../client/engine/group/commit.ts";
 import {
   certify,
   createDeviceKeys,
@@ -11,8 +11,8 @@ import {
   verify,
 } from "../../../client/engine/group/device-keys.ts";
 import { writeMessage } from "../../../client/engine/group/frame.ts";
-import { seal } from "../../../client/engine/group/group.ts";
-import { generateOwn, openKeyPackage } from "../../../client/engine/group/key-packages.ts";
+import { createGroup, seal } from "../../../client/engine/group/group.ts";
+import { openKeyPackage } from "../../../client/engine/group/key-packages.ts";
 import { KEY_PACKAGE_LIFE, MAX_BYTES } from "../../../client/engine/group/limits.ts";
 import { makeSuite, nativeCurves } from "../../../client/engine/group/provider.ts";
 import { fallbackCurves } from "../../../client/engine/group/provider-fallback.ts";
@@ -20,9 +20,11 @@ import type { Me } from "../../../client/engine/group/state.ts";
 import { isContributoryKey } from "../../../client/engine/group/weak-keys.ts";
 import { concat, equalBytes, randomBytes, utf8 } from "../../../schemas/bytes.ts";
 import { certificatePayload } from "../../../schemas/credential.ts";
-import { decoded, forgeCommit } from "./attacker.ts";
+import { decoded, forgeCommit, resignedKeyPackage } from "./attacker.ts";
 import {
   addition,
+  commitOf,
+  conversationId,
   createContext,
   createMe,
   createMember,
@@ -35,8 +37,8 @@ import {
 
 const DAY = 86_400_000;
 
-describe("E17: WebCrypto and JavaScript curves are one cipher suite", () => {
-  test("E17: each verifies what the other signed and opens what the other sealed", async () => {
+describe("E16: WebCrypto and JavaScript curves are one cipher suite", () => {
+  test("E16: each verifies what the other signed and opens what the other sealed", async () => {
     const suites = [await makeSuite(nativeCurves()), await makeSuite(fallbackCurves())];
     for (const own of suites) {
       for (const other of suites) {
@@ -56,7 +58,31 @@ describe("E17: WebCrypto and JavaScript curves are one cipher suite", () => {
     }
   });
 
-  test("E17: both derive the same key pair from the same secret", async () => {
+  test("E16: a device whose WebCrypto has neither curve is in one group with one that has both", async () => {
+    const native = await createContext();
+    const { group } = await createGroup({ context: native, conversation: conversationId(), generation: 0, now: NOW });
+    vi.resetModules();
+    const old = await import("./people.ts");
+    const { seal: sealOld } = await import("../../../client/engine/group/group.ts");
+    const [context, keyPackage] = await withoutCurves(async () => {
+      const newcomer = await old.createContext({}, native.me.tenant);
+      return [newcomer, await old.keyPackageOf(newcomer.me)] as const;
+    });
+    const made = await commitOf(group, { add: [addition(context.me, keyPackage)] });
+    const welcome = made.bundle.welcome?.bytes ?? new Uint8Array();
+    const [sealed, update] = await withoutCurves(async () => {
+      const { conversation } = group;
+      const joined = await old.joinOf({ welcome, keyPackage: keyPackage.privateRecord, context, conversation });
+      const message = await sealOld(joined.group, utf8("by JavaScript alone"));
+      return [message, await old.commitOf(message.group)] as const;
+    });
+    const { group: founder } = confirmPending(made.group);
+    const opened = await openNow(founder, sealed.bytes);
+    expect(opened.outcome).toMatchObject({ kind: "message", plaintext: utf8("by JavaScript alone") });
+    expect((await openNow(opened.group, update.bundle.commit)).outcome.kind).toBe("epoch");
+  });
+
+  test("E16: both derive the same key pair from the same secret", async () => {
     const secret = randomBytes(32);
     const [native, fallback] = [await makeSuite(nativeCurves()), await makeSuite(fallbackCurves())];
     const [one, two] = [await native.hpke.deriveKeyPair(secret), await fallback.hpke.deriveKeyPair(secret)];
@@ -68,7 +94,7 @@ describe("E17: WebCrypto and JavaScript curves are one cipher suite", () => {
     );
   });
 
-  test("E17: the weak keys are exactly those that X25519 itself refuses", () => {
+  test("E16: the weak keys are exactly those that X25519 itself refuses", () => {
     const field = (1n << 255n) - 19n;
     const points = [0n, 1n, field - 1n, field, field + 1n].map(littleEndian);
     for (const point of [...points, ...points.map(topBit)]) {
@@ -115,25 +141,9 @@ describe("E13: a key package lives 90 days and is what it was asked to be", () =
     const [first, second] = await crowd(2);
     return { groups: (await gather([first, second])).groups, newcomer: await createContext() };
   }
-  const withLifetime = async (me: Me, notBefore: number, notAfter: number) => {
-    const { publicPackage } = await generateOwn(me, { lastResort: false, now: NOW });
-    const { signLeafNodeKeyPackage } = await import("ts-mls/leafNode.js");
-    const { signKeyPackage } = await import("ts-mls/keyPackage.js");
-    const { suite } = await import("../../../client/engine/group/provider.ts");
-    const { signature } = await suite();
+  const withLifetime = (me: Me, notBefore: number, notAfter: number) => {
     const lifetime = { notBefore: BigInt(Math.floor(notBefore / 1000)), notAfter: BigInt(Math.floor(notAfter / 1000)) };
-    const { leafNode } = publicPackage;
-    const signed = await signLeafNodeKeyPackage(
-      { ...leafNode, lifetime } as never,
-      me.signatureKey.privateKey,
-      signature,
-    );
-    const keyPackage = await signKeyPackage(
-      { ...publicPackage, leafNode: signed },
-      me.signatureKey.privateKey,
-      signature,
-    );
-    return writeMessage({ wireformat: "mls_key_package", keyPackage });
+    return resignedKeyPackage(me, (leaf) => ({ ...leaf, lifetime }));
   };
 
   test("E13: it says when it ends, whether it is the last resort, and which it is", async () => {
@@ -206,6 +216,17 @@ describe("E13: a key package lives 90 days and is what it was asked to be", () =
     expect((await commit(a, { add: [{ ...asked, keyPackage: publicBytes }], now: NOW })).kind).toBe("committed");
   });
 });
+
+/** Does something in a browser whose WebCrypto knows neither X25519 nor Ed25519. */
+async function withoutCurves<Result>(what: () => Promise<Result>): Promise<Result> {
+  const lacking = new DOMException("Unrecognized name.", "NotSupportedError");
+  const generate = vi.spyOn(crypto.subtle, "generateKey").mockRejectedValue(lacking);
+  try {
+    return await what();
+  } finally {
+    generate.mockRestore();
+  }
+}
 
 type Decoded = ReturnType<typeof decoded>;
 

@@ -1,0 +1,229 @@
+// Looks at every screen of the client over the fake engine: on a desk and a phone, light and dark, German and English.
+
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  DESKTOP,
+  gatherComplaints,
+  launch,
+  namelessControls,
+  openProfile,
+  PHONE,
+  picture,
+} from "./support/chromium.ts";
+import { lowContrast } from "./support/contrast.ts";
+import { serveGallery } from "./support/gallery-server.ts";
+import type { ServedPage } from "./support/page.ts";
+
+const TEAM = "cTeamxxxxxxxxxxxxxxxxA";
+const BEN = "cBenxxxxxxxxxxxxxxxxxA";
+const LONG = "cLongxxxxxxxxxxxxxxxxA";
+
+interface Screen {
+  readonly name: string;
+  readonly path: string;
+  /** A text that stands on the screen, so that an empty page cannot pass. */
+  readonly shows: readonly [de: string, en: string];
+  readonly act?: (page: Page) => Promise<void>;
+}
+
+const press = (name: RegExp) => (page: Page) => page.getByRole("button", { name }).first().click();
+
+const SCREENS: readonly Screen[] = [
+  { name: "sign-up", path: "/?scene=fresh", shows: ["Unternehmen anmelden", "Sign up your company"] },
+  {
+    name: "sign-up-empty",
+    path: "/?scene=fresh",
+    shows: ["Bitte füllen Sie dieses Feld aus.", "Please fill in this field."],
+    act: press(/^(Anmelden|Sign up)$/),
+  },
+  { name: "join", path: "/join?scene=fresh#x", shows: ["Bäckerei Sommer beitreten", "Join Bäckerei Sommer"] },
+  {
+    name: "join-used-up",
+    path: "/join?scene=refused-invite_used_up#x",
+    shows: ["Diese Einladung wurde bereits verwendet.", "This invitation has already been used."],
+  },
+  {
+    name: "join-expired",
+    path: "/join?scene=refused-invite_expired#x",
+    shows: ["Diese Einladung ist abgelaufen.", "This invitation has expired."],
+  },
+  {
+    name: "join-revoked",
+    path: "/join?scene=refused-invite_revoked#x",
+    shows: ["Diese Einladung wurde zurückgezogen.", "This invitation has been withdrawn."],
+  },
+  {
+    name: "join-unknown",
+    path: "/join?scene=refused-not_found#x",
+    shows: ["Diesen Einladungslink kennt der Server nicht.", "The server does not know this invitation link."],
+  },
+  {
+    name: "join-missing",
+    path: "/join?scene=fresh",
+    shows: ["In dieser Adresse fehlt die Einladung.", "no invitation"],
+  },
+  {
+    name: "join-already",
+    path: "/join?scene=busy#x",
+    shows: ["Sie sind schon angemeldet", "You are signed in already"],
+  },
+  { name: "alone", path: "/?scene=alone", shows: ["Noch ist niemand außer Ihnen hier", "Nobody is here but you yet"] },
+  { name: "list", path: "/?scene=busy", shows: ["Backstube", "Backstube"] },
+  { name: "group", path: `/c/${TEAM}?scene=busy`, shows: ["Neue Nachrichten", "New messages"] },
+  { name: "direct", path: `/c/${BEN}?scene=busy`, shows: ["Nicht gesendet", "Not sent"] },
+  { name: "people", path: `/c/${TEAM}/people?scene=busy`, shows: ["Unterhaltung verlassen", "Leave conversation"] },
+  {
+    name: "leave",
+    path: `/c/${TEAM}/people?scene=busy`,
+    shows: ["Diese Unterhaltung verlassen?", "Leave this conversation?"],
+    act: press(/Unterhaltung verlassen|Leave conversation/),
+  },
+  { name: "timer", path: `/c/${TEAM}/timer?scene=busy`, shows: ["8 Stunden", "8 hours"] },
+  { name: "encryption", path: `/c/${TEAM}/encryption?scene=busy`, shows: ["48210", "48210"] },
+  {
+    name: "new-conversation",
+    path: "/?scene=busy",
+    shows: ["1 Person ausgewählt", "1 person chosen"],
+    act: async (page) => {
+      await press(/Neue Unterhaltung|New conversation/)(page);
+      await page.getByLabel("Carla Winkler").check();
+    },
+  },
+  {
+    name: "settings",
+    path: "/settings?scene=busy",
+    shows: ["Der Link ist bereit", "The link is ready"],
+    act: press(/Link erstellen|Create link/),
+  },
+  { name: "unknown", path: `/c/${"n".repeat(21)}A?scene=busy`, shows: ["gibt es hier nicht", "no such conversation"] },
+  { name: "broken", path: "/c/cBrokenxxxxxxxxxxxxxxA?scene=busy", shows: ["nicht lückenlos", "without gaps"] },
+  {
+    name: "ended-conversation",
+    path: "/c/cOldxxxxxxxxxxxxxxxxxA?scene=busy",
+    shows: ["nicht mehr in", "no longer in"],
+  },
+  { name: "offline", path: "/?scene=offline", shows: ["Offline. Nachrichten", "Offline. Messages"] },
+  { name: "connecting", path: "/?scene=connecting", shows: ["Verbindung wird hergestellt", "Connecting"] },
+  { name: "elsewhere", path: "/?place=elsewhere", shows: ["in einem anderen Tab", "in another tab"] },
+  { name: "ended", path: "/?scene=ended", shows: ["Dieser Browser ist abgemeldet", "This browser is signed out"] },
+  { name: "crashed", path: "/?place=crashed", shows: ["Kuvert musste anhalten", "Kuvert had to stop"] },
+];
+
+const MODES = [
+  { name: "desktop-light-de", viewport: DESKTOP, colorScheme: "light", locale: "de-DE" },
+  { name: "phone-light-de", viewport: PHONE, colorScheme: "light", locale: "de-DE" },
+  { name: "desktop-dark-en", viewport: DESKTOP, colorScheme: "dark", locale: "en-US" },
+  { name: "phone-dark-en", viewport: PHONE, colorScheme: "dark", locale: "en-US" },
+] as const;
+
+let served: ServedPage;
+let browser: Browser;
+beforeAll(async () => {
+  served = await serveGallery();
+  browser = await launch();
+});
+afterAll(async () => {
+  await browser?.close();
+  await served?.stop();
+});
+
+describe.each(MODES)("$name", ({ name: mode, viewport, colorScheme, locale }) => {
+  test("U1 U2 every screen stands, names all its controls, and is legible", async () => {
+    const context = await openProfile(browser, { ...viewport, colorScheme, locale });
+    const complaints = gatherComplaints(context);
+    const page = await context.newPage();
+    for (const { name, path, shows, act } of SCREENS) {
+      await page.goto(`${served.url}${path}`);
+      await act?.(page);
+      await page
+        .getByText(shows[locale === "de-DE" ? 0 : 1])
+        .filter({ visible: true })
+        .first()
+        .waitFor();
+      expect(await page.locator("html").getAttribute("lang"), name).toBe(locale.slice(0, 2));
+      expect(await namelessControls(page), name).toEqual([]);
+      expect(await lowContrast(page), name).toEqual([]);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth), name).toBeLessThanOrEqual(0);
+      await picture(page, `${name}-${mode}`);
+    }
+    expect(complaints).toEqual([]);
+    await context.close();
+  });
+});
+
+test("U2 the checks notice a control without a name and a text that is too pale", async () => {
+  const context = await openProfile(browser);
+  const page = await context.newPage();
+  await page.setContent('<button></button><input><a href="/"></a><p id="pale">pale</p><p>good</p>');
+  await page.addStyleTag({ content: "#pale { color: #999 }" });
+  expect(await namelessControls(page)).toHaveLength(3);
+  expect(await lowContrast(page)).toEqual(["2.85 pale"]);
+  await context.close();
+});
+
+describe("timeline", () => {
+  test("U3 a long history is rendered a window at a time and keeps its place while older lines come in", async () => {
+    const context = await openProfile(browser);
+    const page = await context.newPage();
+    await page.goto(`${served.url}/c/${LONG}?scene=busy`);
+    const scroller = page.getByRole("region", { name: /Archiv/ });
+    await page.getByText("Zeile 4999 ").first().waitFor();
+    for (const wanted of [4900, 4800, 4600, 4400]) {
+      const line = page.locator(`[data-key="l${wanted}"]`);
+      while ((await line.count()) === 0) {
+        const first = page.locator("[data-key]").first();
+        const key = await first.getAttribute("data-key");
+        await scroller.evaluate((element) => element.scrollTo({ top: 300 }));
+        await page.waitForFunction(
+          (before) => document.querySelector("[data-key]")?.getAttribute("data-key") !== before,
+          key,
+        );
+      }
+      expect(await page.locator("[data-key]").count()).toBeLessThanOrEqual(200);
+    }
+    const seen = await scroller.evaluate((element) => element.scrollTop);
+    expect(seen).toBeGreaterThan(300);
+    await page.getByRole("button", { name: "Zur neuesten Nachricht" }).click();
+    await page.getByText("Zeile 4999 ").first().waitFor();
+    expect(await page.locator("[data-key]").count()).toBeLessThanOrEqual(200);
+    await context.close();
+  });
+
+  test("U4 what is typed stays with its conversation, Enter sends, Shift and Enter does not", async () => {
+    const context = await openProfile(browser);
+    const page = await context.newPage();
+    await page.goto(`${served.url}/c/${TEAM}?scene=busy`);
+    const field = page.getByLabel("Nachricht an Backstube");
+    await field.fill("erste Zeile");
+    await field.press("Shift+Enter");
+    await field.pressSequentially("zweite Zeile");
+    await page.getByRole("link", { name: /^Ben Aydın / }).click();
+    await page.getByLabel("Nachricht an Ben Aydın").waitFor();
+    expect(await page.getByLabel("Nachricht an Ben Aydın").inputValue()).toBe("");
+    await page.getByRole("link", { name: /Entwurf/ }).click();
+    expect(await field.inputValue()).toBe("erste Zeile\nzweite Zeile");
+    await field.press("Enter");
+    await page.getByRole("listitem").filter({ hasText: "erste Zeile\nzweite Zeile" }).last().waitFor();
+    expect(await field.inputValue()).toBe("");
+    await context.close();
+  });
+
+  test("U5 arrow keys walk the list, Escape closes a panel and gives the focus back", async () => {
+    const context = await openProfile(browser);
+    const page = await context.newPage();
+    await page.goto(`${served.url}/?scene=busy`);
+    await page.getByRole("link", { name: /^Backstube/ }).focus();
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("ArrowUp");
+    await page.keyboard.press("Enter");
+    await page.getByRole("heading", { name: "Backstube" }).waitFor();
+    const opener = page.getByRole("button", { name: "Personen" });
+    await opener.press("Enter");
+    await page.getByRole("complementary", { name: "Personen" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("complementary", { name: "Personen" }).waitFor({ state: "detached" });
+    expect(await opener.evaluate((button) => button === document.activeElement)).toBe(true);
+    await context.close();
+  });
+});

@@ -1,0 +1,340 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { toBase64url } from "../../schemas/bytes.ts";
+import { encodeCbor } from "../../schemas/cbor.ts";
+import { chain, digestOf } from "../../schemas/chain.ts";
+import type { ClientFrame, EnvelopesFrame } from "../../schemas/frames.ts";
+import type { ConversationId } from "../../schemas/ids.ts";
+import { Company, type Person } from "../support/company.ts";
+import { RealServer } from "../support/real-server.ts";
+import type { Incoming } from "../support/tampered-socket.ts";
+
+let server: RealServer;
+let company: Company;
+
+beforeAll(async () => {
+  server = await RealServer.start();
+});
+afterAll(async () => {
+  await server.dispose();
+});
+beforeEach(() => {
+  company = new Company(server.url);
+});
+afterEach(async () => {
+  await company.dispose();
+});
+
+interface Three {
+  readonly anna: Person;
+  readonly bert: Person;
+  readonly carl: Person;
+  /** Anna and Bert are in it. */
+  readonly id: ConversationId;
+}
+
+async function three(): Promise<Three> {
+  const [anna, bert, carl] = (await company.found("Anna", "Bert", "Carl")) as [Person, Person, Person];
+  const id = await anna.engine.create({ title: "Backstube", members: [bert.id] });
+  await anna.settled();
+  await bert.settled();
+  return { anna, bert, carl, id };
+}
+
+const stateOf = ({ engine }: Person): string | undefined => engine.snapshot().conversations[0]?.state;
+
+/** Sends whose bytes differ from an earlier send of the same id are two ciphertexts of one message. */
+class Wire {
+  readonly sent = new Map<string, Set<string>>();
+
+  readonly note = (frame: ClientFrame): readonly ClientFrame[] => {
+    if (frame.type === "send" || frame.type === "commit") {
+      const id = toBase64url(frame.id);
+      this.sent.set(id, (this.sent.get(id) ?? new Set()).add(toBase64url(frame.bytes)));
+    }
+    return [frame];
+  };
+}
+
+describe("C a crash at any write loses nothing, repeats nothing and reuses no key", () => {
+  test("C of the sender", { timeout: 120_000 }, async () => {
+    const { anna, bert, id } = await three();
+    const wire = new Wire();
+    const expected: string[] = [];
+    let deaths = 0;
+    for (let write = 1; write <= 14; write++) {
+      await anna.reopen({ diesAtWrite: write, tampering: { outgoing: wire.note } });
+      const text = `Versuch ${write}`;
+      const durable = await anna.engine.send(id, text).then(
+        () => true,
+        () => false,
+      );
+      if (durable) expected.push(text);
+      await until(async () => anna.isDead || (await anna.lines(id)).every(({ state }) => state !== "waiting"));
+      if (anna.isDead) deaths++;
+    }
+    expect(deaths).toBeGreaterThan(4);
+    await anna.reopen({ tampering: { outgoing: wire.note } });
+    await anna.settled();
+    await bert.shows(id, expected);
+    expect(await anna.texts(id)).toEqual(expected);
+    expect(wire.sent.size).toBe(expected.length);
+    for (const ciphertexts of wire.sent.values()) expect(ciphertexts.size).toBe(1);
+  });
+
+  test("C of the receiver", { timeout: 120_000 }, async () => {
+    const { anna, bert, id } = await three();
+    const expected: string[] = [];
+    let deaths = 0;
+    for (let write = 1; write <= 8; write++) {
+      await bert.close();
+      for (const text of [`${write} a`, `${write} b`]) {
+        await anna.engine.send(id, text);
+        expected.push(text);
+      }
+      await anna.settled();
+      await bert.open({ diesAtWrite: write });
+      await until(async () => bert.isDead || (await bert.texts(id)).length === expected.length);
+      if (bert.isDead) deaths++;
+    }
+    expect(deaths).toBeGreaterThan(2);
+    await bert.reopen();
+    await bert.shows(id, expected);
+    expect((await bert.lines(id)).map(({ body }) => body.kind)).not.toContain("unreadable");
+    await bert.engine.send(id, "alles da");
+    await anna.shows(id, [...expected, "alles da"]);
+  });
+
+  test("C of who adds somebody", { timeout: 120_000 }, async () => {
+    const { anna, bert, carl, id } = await three();
+    let deaths = 0;
+    for (let write = 1; write <= 9; write++) {
+      await anna.reopen({ diesAtWrite: write });
+      await anna.engine.add(id, [carl.id]).catch(() => undefined);
+      await until(() => anna.isDead || (anna.engine.snapshot().conversations[0]?.members.length ?? 0) === 3);
+      if (anna.isDead) deaths++;
+    }
+    expect(deaths).toBeGreaterThan(3);
+    await anna.reopen();
+    await anna.engine.add(id, [carl.id]);
+    await anna.settled();
+    await carl.engine.send(id, "bin da").catch(() => undefined);
+    await until(() => carl.engine.snapshot().conversations[0]?.state === "active");
+    await carl.engine.send(id, "ich auch");
+    for (const person of [anna, bert]) await until(async () => (await person.texts(id)).at(-1) === "ich auch");
+    const codes = await Promise.all([anna, bert, carl].map(async (one) => (await one.engine.encryption(id)).code));
+    expect(new Set(codes).size).toBe(1);
+  });
+});
+
+describe("C the network may do what it likes", () => {
+  test("C lost echoes: resent with the same bytes, stored once", async () => {
+    const { anna, bert, id } = await three();
+    const wire = new Wire();
+    let deaf = true;
+    const incoming = (frame: Incoming) => (deaf && frame.type === "envelopes" ? [] : [frame]);
+    await anna.reopen({ tampering: { incoming, outgoing: wire.note } });
+    for (const text of ["eins", "zwei", "drei"]) await anna.engine.send(id, text);
+    await bert.shows(id, ["eins", "zwei", "drei"]);
+    expect((await anna.lines(id)).filter(({ state }) => state === "waiting")).toHaveLength(3);
+    deaf = false;
+    anna.cut();
+    await anna.settled();
+    expect(await anna.texts(id)).toEqual(["eins", "zwei", "drei"]);
+    expect(await bert.texts(id)).toEqual(["eins", "zwei", "drei"]);
+    for (const ciphertexts of wire.sent.values()) expect(ciphertexts.size).toBe(1);
+  });
+
+  test("C every frame twice, both ways: each line once", async () => {
+    const { anna, bert, id } = await three();
+    const twice = {
+      incoming: (frame: Incoming) => (frame.type === "envelopes" ? [frame, frame] : [frame]),
+      outgoing: (frame: ClientFrame) => (frame.type === "send" ? [frame, frame] : [frame]),
+    };
+    await anna.reopen({ tampering: twice });
+    await bert.reopen({ tampering: twice });
+    const texts = Array.from({ length: 40 }, (_, index) => `Semmel ${index}`);
+    await Promise.all(texts.map((text) => anna.engine.send(id, text)));
+    await bert.shows(id, texts);
+    await anna.settled();
+    expect(await anna.texts(id)).toEqual(texts);
+  });
+
+  test("C a withheld frame leaves a gap, and the gap is fetched", async () => {
+    const { anna, bert, id } = await three();
+    let withheld = 0;
+    const incoming = (frame: Incoming) => {
+      if (frame.type !== "envelopes" || withheld > 0) return [frame];
+      withheld++;
+      return [];
+    };
+    await bert.settled();
+    await bert.reopen();
+    await bert.settled();
+    await bert.reopen({ tampering: { incoming } });
+    await bert.settled();
+    await anna.engine.send(id, "eins");
+    await until(() => withheld === 1);
+    await anna.engine.send(id, "zwei");
+    await bert.shows(id, ["eins", "zwei"]);
+  });
+
+  test("C a text sealed for an epoch that ended is sealed anew, under the same id, for those who are in it now", async () => {
+    const { anna, bert, carl, id } = await three();
+    const wire = new Wire();
+    let mute = true;
+    const outgoing = (frame: ClientFrame) =>
+      mute && frame.type === "send" ? wire.note(frame).slice(1) : wire.note(frame);
+    await anna.reopen({ tampering: { outgoing } });
+    await anna.settled();
+    const key = await anna.engine.send(id, "noch da");
+    await until(() => wire.sent.size === 1);
+    await anna.close();
+    await bert.engine.add(id, [carl.id]);
+    await bert.settled();
+    mute = false;
+    await anna.open({ tampering: { outgoing } });
+    await anna.settled();
+    for (const person of [bert, carl]) await person.shows(id, ["noch da"]);
+    expect(wire.sent.get(key)?.size).toBe(2);
+  });
+
+  test("E whoever is online commits a removal out when the remover cannot", async () => {
+    const { anna, bert, carl, id } = await three();
+    await anna.engine.add(id, [carl.id]);
+    await anna.settled();
+    await anna.reopen({ tampering: { outgoing: (frame) => (frame.type === "commit" ? [] : [frame]) } });
+    await anna.engine.remove(id, bert.id);
+    await carl.settled();
+    await carl.engine.send(id, "ohne Bert");
+    await until(async () => (await anna.texts(id)).at(-1) === "ohne Bert");
+    expect(stateOf(bert)).toBe("ended");
+    expect(anna.engine.snapshot().conversations[0]?.members).toHaveLength(2);
+  });
+});
+
+describe("C a server that lies about the log is found out", () => {
+  test("C changed bytes: nothing of it is shown", async () => {
+    const { anna, bert, id } = await three();
+    await anna.engine.send(id, "echt");
+    await bert.shows(id, ["echt"]);
+    const incoming = (frame: Incoming) => {
+      if (frame.type !== "envelopes") return [frame];
+      const envelopes = frame.envelopes.map((one) => ({
+        ...one,
+        bytes: one.bytes?.map((byte, at) => (at > 60 ? byte ^ 1 : byte)) ?? null,
+      }));
+      return [{ ...frame, envelopes }];
+    };
+    await bert.reopen({ tampering: { incoming } });
+    await anna.engine.send(id, "gefälscht");
+    await until(() => stateOf(bert) === "broken");
+    expect(await bert.texts(id)).toEqual(["echt"]);
+    await bert.reopen();
+    expect(stateOf(bert)).toBe("broken");
+  });
+
+  test("C a log that ends before what was seen: rolled back", async () => {
+    const { anna, bert, id } = await three();
+    await anna.engine.send(id, "eins");
+    await bert.shows(id, ["eins"]);
+    const incoming = (frame: Incoming) =>
+      frame.type === "ready" && "head" in frame
+        ? [{ ...frame, head: { ...frame.head, seq: frame.head.seq - 1 } }]
+        : [frame];
+    await bert.reopen({ tampering: { incoming } });
+    await until(() => stateOf(bert) === "broken");
+  });
+
+  test("C another log of the same length: forked", async () => {
+    const { bert } = await three();
+    const incoming = (frame: Incoming) =>
+      frame.type === "ready" && "head" in frame
+        ? [{ ...frame, head: { ...frame.head, hash: new Uint8Array(32) } }]
+        : [frame];
+    await bert.reopen({ tampering: { incoming } });
+    await until(() => stateOf(bert) === "broken");
+  });
+
+  test("C a consistent log with one message left out: the next message tells", async () => {
+    const { anna, bert, id } = await three();
+    const fork = new Fork();
+    await bert.settled();
+    await bert.reopen({ tampering: { incoming: (frame) => fork.pass(frame) } });
+    await bert.settled();
+    fork.begin();
+    await anna.engine.send(id, "wird unterschlagen");
+    await anna.settled();
+    await anna.engine.send(id, "zweite");
+    await anna.settled();
+    await anna.engine.send(id, "dritte");
+    await until(() => stateOf(bert) === "broken");
+    expect(await bert.texts(id)).not.toContain("dritte");
+  });
+});
+
+describe("E a device that cannot follow lets itself in again", () => {
+  test("E after a commit that killed it twice", async () => {
+    const { anna, bert, carl, id } = await three();
+    const { seq } = (await anna.lines(id)).at(-1) ?? {};
+    await bert.settled();
+    const [row] = await bert.store.scan("conversations");
+    expect(row?.key).toBe(id);
+    await bert.close();
+    await anna.engine.add(id, [carl.id]);
+    await anna.settled();
+    const added = (await anna.lines(id)).at(-1)?.seq ?? 0;
+    expect(added).toBeGreaterThan(seq ?? 0);
+    await bert.open({ offline: true });
+    const marker = encodeCbor({ from: added, to: added, deaths: 2 });
+    await bert.store.write([{ table: "quarantine", key: id, value: marker }]);
+    await bert.reopen();
+    await until(async () => (await bert.engine.encryption(id)).devices.length === 3);
+    await carl.engine.send(id, "wieder alle");
+    await until(async () => (await bert.texts(id)).at(-1) === "wieder alle");
+    await bert.engine.send(id, "ja");
+    await until(async () => (await anna.texts(id)).at(-1) === "ja");
+  });
+
+  test("E after a welcome that it has no key for", async () => {
+    const { anna, carl, id } = await three();
+    const packages = await carl.store.scan("keypackages");
+    await carl.store.write(packages.map(({ key }) => ({ table: "keypackages", key, value: null })));
+    await anna.engine.add(id, [carl.id]);
+    await anna.settled();
+    await until(() => stateOf(carl) === "active");
+    await anna.engine.send(id, "willkommen");
+    await carl.shows(id, ["willkommen"]);
+    await carl.engine.send(id, "danke");
+    await anna.shows(id, ["willkommen", "danke"]);
+  });
+});
+
+/** Leaves one envelope out for its reader and makes everything after it fit again. */
+class Fork {
+  #left: number | null = null;
+  #hash: Uint8Array | null = null;
+  #armed = false;
+
+  begin(): void {
+    this.#armed = true;
+  }
+
+  pass(frame: Incoming): readonly Incoming[] {
+    if (frame.type === "ready" && "head" in frame) this.#hash = frame.head.hash;
+    if (frame.type !== "envelopes") return [frame];
+    const envelopes: EnvelopesFrame["envelopes"] = [];
+    for (const envelope of frame.envelopes) {
+      if (this.#armed && this.#left === null) this.#left = envelope.seq;
+      else envelopes.push({ ...envelope, seq: envelope.seq - (this.#left === null ? 0 : 1) });
+    }
+    for (const { id, seq, bytes } of envelopes)
+      this.#hash = chain(this.#hash ?? frame.hash, seq, digestOf(id, bytes ?? id));
+    if (envelopes.length === 0) return [];
+    return [{ ...frame, envelopes, hash: (this.#hash ?? frame.hash) as typeof frame.hash, head: frame.head - 1 }];
+  }
+}
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const safely = async (): Promise<boolean> => holds();
+  await expect.poll(() => safely().catch(() => false), { timeout: 10_000, interval: 10 }).toBe(true);
+}

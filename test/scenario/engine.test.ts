@@ -1,0 +1,210 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Table } from "../../client/engine/store.ts";
+import type { ConversationId } from "../../schemas/ids.ts";
+import { Company, type Person } from "../support/company.ts";
+import { RealServer } from "../support/real-server.ts";
+
+let server: RealServer;
+let company: Company;
+
+beforeAll(async () => {
+  server = await RealServer.start();
+});
+afterAll(async () => {
+  await server.dispose();
+});
+beforeEach(() => {
+  company = new Company(server.url);
+});
+afterEach(async () => {
+  await company.dispose();
+});
+
+async function pair(): Promise<{ anna: Person; bert: Person; id: ConversationId }> {
+  const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
+  const id = await anna.engine.create({ title: "Backstube", members: [bert.id] });
+  await anna.settled();
+  await bert.settled();
+  return { anna, bert, id };
+}
+
+describe("C a message walks from intent to line", () => {
+  test("C two people talk both ways, in order, each line once, and learn that it was delivered", async () => {
+    const { anna, bert, id } = await pair();
+    const texts = Array.from({ length: 60 }, (_, index) => `Brot ${index}`);
+    await Promise.all(texts.map((text) => anna.engine.send(id, text)));
+    await bert.shows(id, texts);
+    await bert.engine.send(id, "danke");
+    await anna.shows(id, [...texts, "danke"]);
+    await expect
+      .poll(async () => (await anna.lines(id)).filter(({ mine, state }) => mine && state === "delivered").length)
+      .toBeGreaterThanOrEqual(60);
+    const keys = (await bert.lines(id)).map(({ key }) => key);
+    expect(new Set(keys).size).toBe(keys.length);
+    expect([...anna.faults, ...bert.faults]).toEqual([]);
+  });
+
+  test("C a line keeps its key from the moment of sending, here and there", async () => {
+    const { anna, bert, id } = await pair();
+    const key = await anna.engine.send(id, "Hallo");
+    expect((await anna.lines(id)).at(-1)).toMatchObject({ key, body: { text: "Hallo" } });
+    await anna.settled();
+    await bert.shows(id, ["Hallo"]);
+    expect((await anna.lines(id)).at(-1)).toMatchObject({ key, state: expect.stringMatching(/^(sent|delivered)$/) });
+    expect((await bert.lines(id)).at(-1)).toMatchObject({ key, state: "received", from: anna.id });
+  });
+
+  test("C two people without a title find the same conversation again, from both sides", async () => {
+    const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
+    const id = await anna.engine.create({ title: null, members: [bert.id] });
+    await anna.settled();
+    await bert.settled();
+    expect(await anna.engine.create({ title: null, members: [bert.id] })).toBe(id);
+    expect(await bert.engine.create({ title: null, members: [anna.id] })).toBe(id);
+    expect(await bert.engine.create({ title: "Anderes", members: [anna.id] })).not.toBe(id);
+  });
+
+  test("C what others write counts as unread until it is read", async () => {
+    const { anna, bert, id } = await pair();
+    await anna.engine.send(id, "eins");
+    await anna.engine.send(id, "zwei");
+    await bert.shows(id, ["eins", "zwei"]);
+    expect(bert.engine.snapshot().conversations[0]).toMatchObject({ unread: 2, last: { text: "zwei" } });
+    await bert.engine.read(id);
+    expect(bert.engine.snapshot().conversations[0]).toMatchObject({ unread: 0 });
+    await bert.reopen();
+    expect(bert.engine.snapshot().conversations[0]).toMatchObject({ unread: 0, last: { text: "zwei" } });
+  });
+
+  test("C what is composed offline, also founding a conversation, goes out later in its order", async () => {
+    const { anna, bert, id } = await pair();
+    await anna.reopen({ offline: true });
+    for (const text of ["eins", "zwei", "drei"]) await anna.engine.send(id, text);
+    const other = await anna.engine.create({ title: "Neu", members: [bert.id] });
+    await anna.engine.send(other, "erstes");
+    expect((await anna.lines(id)).slice(-3).map(({ state }) => state)).toEqual(["waiting", "waiting", "waiting"]);
+    await anna.reopen();
+    await anna.settled();
+    await bert.shows(id, ["eins", "zwei", "drei"]);
+    await bert.shows(other, ["erstes"]);
+    expect(bert.engine.snapshot().conversations.find((one) => one.id === other)).toMatchObject({ title: "Neu" });
+  });
+
+  test("C title and timer reach everybody, also a newcomer", async () => {
+    const [anna, bert, carl] = (await company.found("Anna", "Bert", "Carl")) as [Person, Person, Person];
+    const id = await anna.engine.create({ title: "Backstube", members: [bert.id] });
+    await anna.engine.rename(id, "Konditorei");
+    await anna.engine.expire(id, 60_000);
+    await anna.settled();
+    await bert.settled();
+    expect(bert.engine.snapshot().conversations[0]).toMatchObject({ title: "Konditorei", expiresIn: 60_000 });
+    await bert.engine.add(id, [carl.id]);
+    await bert.settled();
+    await carl.settled();
+    expect(carl.engine.snapshot().conversations[0]).toMatchObject({ title: "Konditorei", expiresIn: 60_000 });
+    expect((await bert.lines(id)).map(({ body }) => body.kind)).toEqual(["added", "titled", "timer", "added"]);
+  });
+});
+
+describe("E people come and go", () => {
+  test("E somebody removed is out at once, keeps what was said, and reads nothing that comes after", async () => {
+    const [anna, bert, carl] = (await company.found("Anna", "Bert", "Carl")) as [Person, Person, Person];
+    const id = await anna.engine.create({ title: "Team", members: [bert.id, carl.id] });
+    await anna.engine.send(id, "alle da");
+    await carl.shows(id, ["alle da"]);
+    await bert.shows(id, ["alle da"]);
+    await anna.engine.remove(id, bert.id);
+    await anna.engine.send(id, "ohne Bert");
+    await carl.shows(id, ["alle da", "ohne Bert"]);
+    await expect.poll(() => bert.engine.snapshot().conversations[0]?.state).toBe("ended");
+    expect(await bert.texts(id)).toEqual(["alle da"]);
+    await expect(bert.engine.send(id, "noch da?")).rejects.toMatchObject({ code: "forbidden" });
+    await anna.settled();
+    expect(anna.engine.snapshot().conversations[0]?.members).toHaveLength(2);
+  });
+
+  test("E somebody who left can be added again and reads on from there", async () => {
+    const { anna, bert, id } = await pair();
+    await bert.engine.leave(id);
+    expect(bert.engine.snapshot().conversations[0]).toMatchObject({ state: "ended" });
+    await expect.poll(() => anna.engine.snapshot().conversations[0]?.members.length).toBe(1);
+    await anna.engine.send(id, "allein");
+    await anna.settled();
+    await anna.engine.add(id, [bert.id]);
+    await anna.engine.send(id, "willkommen zurück");
+    await bert.shows(id, ["willkommen zurück"]);
+    expect(bert.engine.snapshot().conversations[0]).toMatchObject({ state: "active", title: "Backstube" });
+  });
+
+  test("E several who add at the same time all succeed: who loses a race makes its commit again", async () => {
+    const names = ["Anna", "Bert", "Carl", "Dora", "Emil", "Fritz"];
+    const [anna, bert, carl, dora, emil, fritz] = (await company.found(...names)) as Person[] as [
+      Person,
+      Person,
+      Person,
+      Person,
+      Person,
+      Person,
+    ];
+    const id = await anna.engine.create({ title: "Rennen", members: [bert.id, carl.id] });
+    for (const person of [anna, bert, carl]) await person.settled();
+    await Promise.all([
+      anna.engine.add(id, [dora.id]),
+      bert.engine.add(id, [emil.id]),
+      carl.engine.add(id, [fritz.id, dora.id]),
+    ]);
+    for (const person of [anna, bert, carl]) await person.engine.send(id, `von ${person.name}`);
+    const everybody = [anna, bert, carl, dora, emil, fritz];
+    for (const person of everybody) {
+      await expect
+        .poll(() => person.engine.snapshot().conversations[0]?.members.length, { timeout: 15_000 })
+        .toBe(everybody.length);
+    }
+    const codes = await Promise.all(everybody.map(async (person) => (await person.engine.encryption(id)).code));
+    expect(new Set(codes).size).toBe(1);
+    await dora.engine.send(id, "alle?");
+    for (const person of everybody) {
+      await expect.poll(async () => (await person.texts(id)).at(-1), { timeout: 15_000 }).toBe("alle?");
+    }
+  });
+});
+
+describe("X what has expired is gone here", () => {
+  const tables: readonly Table[] = ["messages", "intents", "conversations"];
+  const everything = async ({ store }: Person): Promise<string> => {
+    const rows = await Promise.all(tables.map((table) => store.scan(table)));
+    return rows
+      .flat()
+      .map(({ value }) => new TextDecoder().decode(value))
+      .join();
+  };
+
+  test("X a timed text disappears on both sides: line, list, store", { timeout: 40_000 }, async () => {
+    const { anna, bert, id } = await pair();
+    await anna.engine.send(id, "bleibt");
+    await anna.engine.send(id, "vergeht", 10_000);
+    await bert.shows(id, ["bleibt", "vergeht"]);
+    expect(await everything(bert)).toContain("vergeht");
+    for (const person of [anna, bert]) {
+      await expect.poll(() => person.texts(id), { timeout: 15_000 }).toEqual(["bleibt"]);
+      await expect.poll(() => everything(person)).not.toContain("vergeht");
+      expect(person.engine.snapshot().conversations[0]?.last?.text).toBe("bleibt");
+    }
+    expect(bert.engine.snapshot().conversations[0]?.unread).toBe(1);
+  });
+
+  test("X what ran out while the profile was closed is gone before anything can be shown", {
+    timeout: 40_000,
+  }, async () => {
+    const { anna, bert, id } = await pair();
+    await anna.engine.send(id, "vergeht", 10_000);
+    await bert.shows(id, ["vergeht"]);
+    const due = (await bert.lines(id)).at(-1)?.expiresAt ?? 0;
+    await bert.close();
+    await new Promise((passed) => setTimeout(passed, due - Date.now() + 50));
+    await bert.open({ offline: true });
+    expect(await bert.texts(id)).toEqual([]);
+    expect(bert.engine.snapshot().conversations[0]).toMatchObject({ last: null, unread: 0 });
+    expect(await everything(bert)).not.toContain("vergeht");
+  });
+});

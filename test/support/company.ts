@@ -1,0 +1,169 @@
+// A company of engines in this process, each on a store of its own, against one real server. Stores can be made to fail at a chosen write.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect } from "vitest";
+import { openSqliteStore } from "../../client/cli/store-sqlite.ts";
+import { openMessenger } from "../../client/engine/messenger.ts";
+import type { Store, Write } from "../../client/engine/store.ts";
+import type { Engine, MessageView } from "../../client/engine/view.ts";
+import type { ConversationId, MemberId } from "../../schemas/ids.ts";
+import { type Tampering, tamperedSocket } from "./tampered-socket.ts";
+
+const PATIENCE = 10_000;
+
+/** How a profile is opened this time. */
+export interface Opening {
+  readonly tampering?: Tampering;
+  /** No request and no socket gets through. */
+  readonly offline?: boolean;
+  /** The process "dies" at this write: neither it nor any later one happens. The first write is 0. */
+  readonly diesAtWrite?: number;
+}
+
+/** A person with a profile that can be opened again and again. */
+export class Person {
+  readonly name: string;
+  readonly folder: string;
+  readonly server: string;
+  /** What the engine said must not happen. */
+  readonly faults: string[] = [];
+  /** Writes since it was opened, with what they wrote. */
+  writes: (readonly Write[])[] = [];
+  isDead = false;
+  cut: () => void = () => undefined;
+  #engine: Engine | null = null;
+  #store: Store | null = null;
+
+  constructor(name: string, { folder, server }: { folder: string; server: string }) {
+    this.name = name;
+    this.folder = folder;
+    this.server = server;
+  }
+
+  get engine(): Engine {
+    if (this.#engine === null) throw new Error(`${this.name} is closed`);
+    return this.#engine;
+  }
+
+  get id(): MemberId {
+    const id = this.engine.snapshot().account?.member.id;
+    if (id === undefined) throw new Error(`${this.name} has no account`);
+    return id;
+  }
+
+  /** The store as it is on disk; only while open. */
+  get store(): Store {
+    if (this.#store === null) throw new Error(`${this.name} is closed`);
+    return this.#store;
+  }
+
+  async open({ tampering = {}, offline = false, diesAtWrite }: Opening = {}): Promise<Engine> {
+    const real = await openSqliteStore(this.folder);
+    this.writes = [];
+    this.isDead = false;
+    const { WebSocket, cut } = tamperedSocket(tampering);
+    this.cut = cut;
+    const nowhere = (): never => {
+      throw new TypeError("offline");
+    };
+    this.#store = real;
+    this.#engine = await openMessenger({
+      store: { ...bound(real), write: (writes) => this.#write(real, { writes, diesAtWrite }) },
+      server: this.server,
+      WebSocket: offline ? (nowhere as unknown as typeof WebSocket) : WebSocket,
+      log: (where, error) => this.faults.push(`${where}: ${String(error)}`),
+      ...(offline && { fetch: nowhere }),
+    });
+    return this.#engine;
+  }
+
+  async close(): Promise<void> {
+    await this.#engine?.close();
+    this.#engine = null;
+    this.#store = null;
+  }
+
+  /** Closes and opens again. */
+  async reopen(opening: Opening = {}): Promise<Engine> {
+    await this.close();
+    return this.open(opening);
+  }
+
+  settled(): Promise<void> {
+    return this.engine.settled(PATIENCE);
+  }
+
+  lines(conversation: ConversationId): Promise<readonly MessageView[]> {
+    return this.engine.timeline(conversation, { limit: 10_000 });
+  }
+
+  /** The texts of a conversation, oldest first. */
+  async texts(conversation: ConversationId): Promise<string[]> {
+    return (await this.lines(conversation)).flatMap(({ body }) => (body.kind === "text" ? [body.text] : []));
+  }
+
+  /** Waits until the texts are these. */
+  async shows(conversation: ConversationId, texts: readonly string[]): Promise<void> {
+    await expect
+      .poll(() => this.texts(conversation).catch(() => null), { timeout: PATIENCE, interval: 20 })
+      .toEqual(texts);
+  }
+
+  async #write(real: Store, { writes, diesAtWrite }: { writes: readonly Write[]; diesAtWrite: number | undefined }) {
+    this.isDead ||= this.writes.length === diesAtWrite;
+    if (this.isDead) throw new Error("the process is dead");
+    this.writes.push(writes);
+    await real.write(writes);
+  }
+}
+
+/** People of one tenant. */
+export class Company {
+  readonly #folder = mkdtempSync(join(tmpdir(), "kuvert-company-"));
+  readonly #server: string;
+  readonly #people: Person[] = [];
+
+  constructor(server: string) {
+    this.#server = server;
+  }
+
+  /** Somebody with an empty profile. */
+  person(name: string): Person {
+    const person = new Person(name, { folder: join(this.#folder, name), server: this.#server });
+    this.#people.push(person);
+    return person;
+  }
+
+  /** Signs up the first and lets the others join; all are open and settled. */
+  async found(...names: readonly string[]): Promise<Person[]> {
+    const people = names.map((name) => this.person(name));
+    const [first, ...others] = people;
+    if (first === undefined) return [];
+    await first.open();
+    await first.engine.signUp({ organisation: "Bäckerei Lindner", name: first.name, deviceName: "Test" });
+    const link = await first.engine.invite({ role: "member", uses: 100, expiresIn: 3_600_000 });
+    for (const other of others) {
+      await other.open();
+      await other.engine.join({ link, name: other.name, deviceName: "Test" });
+    }
+    for (const person of people) await person.settled();
+    return people;
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all(this.#people.map((person) => person.close()));
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function bound(store: Store): Store {
+  return {
+    get: (table, key) => store.get(table, key),
+    scan: (table, range) => store.scan(table, range),
+    write: (writes) => store.write(writes),
+    close: () => store.close(),
+    destroy: () => store.destroy(),
+  };
+}
