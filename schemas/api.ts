@@ -188,3 +188,11 @@ export type LinkAnswer = v.InferOutput<typeof LinkAnswer>;
 /** Permission of a device, by its signature over grantPayload, for one further device of its member. */
 export const Grant = v.strictObject({ id: GrantId, by: DeviceId, expiresAt: Time, signature: Signature });
 export const LinkedDeviceBody = v.strictObject({ tenant: TenantId, grant: Grant, device: NewDevice });
+
+/** Head of the tenant's key log: a Merkle tree as in RFC 9162 §2.1. */
+export const KeyHeadAnswer = v.strictObject({ size: Time, root: Key });
+/** Leaves in order, a page of them. */
+export const KeyLeavesAnswer = v.strictObject({ leaves: v.array(Blob) });
+const Hashes = v.pipe(v.array(Key), v.maxLength(64));
+export const InclusionAnswer = v.strictObject({ index: Time, hashes: Hashes });
+export const GrowthAnswer = v.strictObject({ hashes: Hashes });

@@ -5,19 +5,19 @@ import { decodeCbor, encodeCbor } from "./cbor.ts";
 import { bytesOf } from "./credential.ts";
 import { DeviceId, MemberId } from "./ids.ts";
 
-/** One thing that happened to the keys of a tenant. `n` orders them and makes each leaf one of its own. */
+/** One thing that happened to the keys of a tenant. Says nothing of when: the order in the log is all that counts. */
 export const KeyEvent = v.variant("type", [
-  v.strictObject({ type: v.literal("member"), n: v.number(), member: MemberId, identityKey: bytesOf(32) }),
+  v.strictObject({ type: v.literal("member"), member: MemberId, identityKey: bytesOf(32) }),
   v.strictObject({
     type: v.literal("device"),
-    n: v.number(),
+
     member: MemberId,
     device: DeviceId,
     signatureKey: bytesOf(32),
     certificate: bytesOf(64),
   }),
-  v.strictObject({ type: v.literal("revoked"), n: v.number(), member: MemberId, device: DeviceId }),
-  v.strictObject({ type: v.literal("removed"), n: v.number(), member: MemberId }),
+  v.strictObject({ type: v.literal("revoked"), member: MemberId, device: DeviceId }),
+  v.strictObject({ type: v.literal("removed"), member: MemberId }),
 ]);
 export type KeyEvent = v.InferOutput<typeof KeyEvent>;
 

@@ -36,6 +36,23 @@ export function completedBy(leaf: Hash, size: number, nodeAt: NodeAt): Hash[] {
   return completed;
 }
 
+/** The perfect subtrees that a tree of `size` leaves consists of, largest first, after one more leaf: all that is needed to go on. */
+export function growPeaks(peaks: readonly Hash[], size: number, leaf: Hash): Hash[] {
+  const grown = [...peaks];
+  let hash = leaf;
+  for (let rest = size; rest % 2 === 1; rest = half(rest)) {
+    const left = grown.pop();
+    if (left === undefined) throw new RangeError("too few peaks");
+    hash = nodeHash(left, hash);
+  }
+  return [...grown, hash];
+}
+
+/** Head of the tree that consists of these subtrees. */
+export function rootOfPeaks(peaks: readonly Hash[]): Hash {
+  return peaks.length === 0 ? EMPTY_ROOT : peaks.reduceRight((root, peak) => nodeHash(peak, root));
+}
+
 /** Head of the tree of the first `size` leaves. */
 export function rootAt(size: number, nodeAt: NodeAt): Hash {
   return size === 0 ? EMPTY_ROOT : hashOf(0, size, nodeAt);

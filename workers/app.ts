@@ -10,6 +10,7 @@ import { conversations } from "./routes/conversations.ts";
 import { devices } from "./routes/devices.ts";
 import { invites } from "./routes/invites.ts";
 import { keyPackages } from "./routes/key-packages.ts";
+import { keys } from "./routes/keys.ts";
 import { links } from "./routes/links.ts";
 import { mailbox } from "./routes/mailbox.ts";
 import { members } from "./routes/members.ts";
@@ -44,6 +45,7 @@ export const app = new Hono<App>()
   .route("/api/vault", vault)
   .route("/api/recovery", recovery)
   .route("/api/links", links)
+  .route("/api/keys", keys)
   .notFound((c) => (/^\/api(\/|$)/.test(c.req.path) ? refuse(c, "not_found") : file(c)))
   .onError((error, c) =>
     isRefusal(error)

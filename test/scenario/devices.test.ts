@@ -4,11 +4,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { openSqliteStore } from "../../client/cli/store-sqlite.ts";
 import { loadAccount } from "../../client/engine/account.ts";
-import { createDoor } from "../../client/engine/api.ts";
+import { createApi, createDoor } from "../../client/engine/api.ts";
 import { engineRows } from "../../client/engine/backup/engine-rows.ts";
 import { keepBackup } from "../../client/engine/backup/keeper.ts";
 import { packMembership } from "../../client/engine/backup/membership.ts";
 import { sign } from "../../client/engine/group/device-keys.ts";
+import { KeyLog } from "../../client/engine/key-log.ts";
 import { readCode } from "../../client/engine/linking/code.ts";
 import { handOver, sealHistory, takeOver } from "../../client/engine/linking/hand-over.ts";
 import { enterCode, showCode } from "../../client/engine/linking/linking.ts";
@@ -109,6 +110,26 @@ describe("recovery", () => {
     const expiring = (await anna2.lines(id)).filter(({ expiresAt }) => expiresAt !== null);
     expect(expiring).toMatchObject([{ body: { text: "Brot 2" } }]);
     expect([...anna2.faults, ...bert.faults]).toEqual([]);
+  });
+});
+
+describe("key log", () => {
+  test("J8 everybody of a company reads the same log, and the revocation of a device is news to the others", async () => {
+    const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
+    const logOf = async (person: Person) => {
+      const account = await accountOf(person);
+      const options = { ...door(), tokens: tokensOf(account), store: person.store, tenant: account.tenant.id };
+      return KeyLog.load(options);
+    };
+    const [annas, berts] = [await logOf(anna), await logOf(bert)];
+    await annas.update();
+    expect(await berts.compare(annas.head)).toMatchObject({ kind: "current" });
+    const { device, identityKeys } = await accountOf(bert);
+    expect(annas.identityKey(bert.id)).toEqual(identityKeys.publicKey);
+    expect(annas.device(device)).toMatchObject({ member: bert.id, revoked: false });
+    await createApi({ ...door(), tokens: tokensOf(await accountOf(anna)) }).revokeDevice(device);
+    const state = await annas.update();
+    expect(state).toEqual({ kind: "current", news: [{ kind: "revoked", member: bert.id, device }] });
   });
 });
 

@@ -7,12 +7,14 @@ import {
   completedBy,
   consistencyProof,
   EMPTY_ROOT,
+  growPeaks,
   type Hash,
   inclusionProof,
   leafHash,
   type NodeAt,
   nodeHash,
   rootAt,
+  rootOfPeaks,
   verifyConsistency,
   verifyInclusion,
 } from "../../schemas/merkle.ts";
@@ -100,6 +102,18 @@ describe("tree", () => {
 const trees = fc
   .integer({ min: 1, max: 300 })
   .chain((size) => fc.tuple(fc.constant(size), fc.nat(size - 1), fc.integer({ min: 1, max: size })));
+
+describe("peaks", () => {
+  test("M1 whoever keeps the peaks alone comes to the same heads", () => {
+    const leaves = numbered(70);
+    let peaks: Hash[] = [];
+    for (const [size, leaf] of leaves.entries()) {
+      expect(toHex(rootOfPeaks(peaks))).toBe(toHex(naive(leaves.slice(0, size))));
+      peaks = growPeaks(peaks, size, leafHash(leaf));
+      expect(peaks.length).toBe((size + 1).toString(2).replaceAll("0", "").length);
+    }
+  });
+});
 
 describe("proofs", () => {
   const nodeAt = grow(numbered(300));

@@ -9,6 +9,7 @@ import { sweepDepartures } from "../departures.ts";
 import { findStanding, touchDevice } from "../directory/devices.ts";
 import { readBody } from "../input.ts";
 import { addressOf, countRequest } from "../limits.ts";
+import { publishKeys } from "../publication.ts";
 import { trace } from "../trace.ts";
 import { sweepVault } from "../vault.ts";
 
@@ -34,6 +35,7 @@ export const tokens = new Hono<App>().post("/", async (c) => {
     touchDevice(tenant, c.env.DIRECTORY, { device, now: Date.now() }),
     sweepDepartures(c.env, { tenant, residency }),
     sweepVault(c.env, { tenant, residency }),
+    publishKeys(c.env, { tenant, residency }),
   ];
   c.executionCtx.waitUntil(Promise.all(chores).catch(() => trace("chores", { tenant })));
   return c.json(await issueToken(c.env, { tenant, device, standing }));
