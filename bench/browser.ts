@@ -1,7 +1,163 @@
 // Owns what is measured in a real browser: how soon the application is usable, how soon an own message shows, how fast a backlog opens.
 
-import type { Figure } from "./marks.ts";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { type BrowserContext, chromium, type Page } from "playwright-core";
+import { openSqliteStore } from "../client/cli/store-sqlite.ts";
+import { openMessenger } from "../client/engine/messenger.ts";
+import type { Engine } from "../client/engine/view.ts";
+import type { ConversationId } from "../schemas/ids.ts";
+import { median, pause } from "./machine.ts";
+import { type Figure, PRODUCT } from "./marks.ts";
+import { startProduct } from "./product.ts";
 
+const BACKLOG = 3_000;
+const BUBBLES = 20;
+
+const figure = (measure: string, unit: string, value: number): Figure => ({
+  work: "browser",
+  target: PRODUCT,
+  measure,
+  unit,
+  value,
+});
+
+/** Runs before the page's own code: notes when the first element of a selector appears, in ms since navigation. */
+function noteFirst(selector: string): void {
+  const found = window as typeof window & { firstAt?: number };
+  new MutationObserver((_, observer) => {
+    if (document.querySelector(selector) === null) return;
+    requestAnimationFrame(() => {
+      found.firstAt = performance.now();
+    });
+    observer.disconnect();
+  }).observe(document, { childList: true, subtree: true });
+}
+
+async function firstAt(page: Page): Promise<number> {
+  await page.waitForFunction(() => (window as typeof window & { firstAt?: number }).firstAt !== undefined);
+  return page.evaluate(() => (window as typeof window & { firstAt?: number }).firstAt ?? Number.NaN);
+}
+
+async function openPage(context: BrowserContext, selector: string): Promise<Page> {
+  const page = await context.newPage();
+  await page.addInitScript(noteFirst, selector);
+  return page;
+}
+
+/** A cold start: an empty profile until the sign-up form can be typed into, and what was loaded for it, gzipped. */
+async function coldStart(context: BrowserContext, url: string): Promise<Figure[]> {
+  const page = await openPage(context, "form input");
+  const bodies: Promise<Buffer>[] = [];
+  page.on("response", (response) => {
+    if (/\.(js|css)$/.test(new URL(response.url()).pathname)) bodies.push(response.body());
+  });
+  await page.goto(url, { waitUntil: "networkidle" });
+  const at = await firstAt(page);
+  const loaded = await Promise.all(bodies);
+  const bytes = loaded.reduce((sum, body) => sum + gzipSync(body, { level: 9 }).length, 0);
+  await page.close();
+  return [figure("cold start", "ms", at), figure("bundle gzipped", "KB", bytes / 1_000)];
+}
+
+/** The page stays open: the device still has to leave its key packages with the server. */
+async function joinInBrowser(context: BrowserContext, link: string): Promise<Page> {
+  const page = await context.newPage();
+  await page.goto(link);
+  await page.locator("form input").fill("Bea Browser");
+  await page.locator("form button[type=submit]").click();
+  await page.locator("nav").first().waitFor();
+  return page;
+}
+
+/** From the Enter key to the first frame that shows the own bubble. */
+async function ownBubble(page: Page): Promise<number> {
+  const times: number[] = [];
+  for (let at = 0; at < BUBBLES; at++) {
+    await page.locator("textarea").fill(`Blase Nummer ${at}.`);
+    const shown = page.evaluate(
+      (text) =>
+        new Promise<number>((resolve) => {
+          let pressed = Number.NaN;
+          document.addEventListener("keydown", () => (pressed = performance.now()), { capture: true, once: true });
+          new MutationObserver((_, observer) => {
+            if (![...document.querySelectorAll(".bubble .text")].some((line) => line.textContent?.includes(text)))
+              return;
+            observer.disconnect();
+            requestAnimationFrame(() => resolve(performance.now() - pressed));
+          }).observe(document.body, { childList: true, subtree: true, characterData: true });
+        }),
+      `Blase Nummer ${at}.`,
+    );
+    await page.locator("textarea").press("Enter");
+    times.push(await shown);
+  }
+  return median(times);
+}
+
+/** How many messages a second the client opens when it comes back to a backlog. */
+async function openBacklog(order: {
+  context: BrowserContext;
+  url: string;
+  sender: Engine;
+  conversation: ConversationId;
+}): Promise<number> {
+  const { context, url, sender, conversation } = order;
+  const last = `Rückstand ${BACKLOG - 1}`;
+  for (let at = 0; at < BACKLOG; at++) await sender.send(conversation, `Rückstand ${at}`);
+  await sender.settled(120_000);
+  const page = await openPage(context, "textarea");
+  await page.goto(`${url}/c/${conversation}`);
+  const usable = await firstAt(page);
+  await page.getByText(last, { exact: true }).first().waitFor({ timeout: 60_000 });
+  const done = await page.evaluate(() => performance.now());
+  await page.close();
+  return (BACKLOG * 1000) / (done - usable);
+}
+
+/** All figures of one browser profile that joins a company whose owner is another engine in this process. */
 export async function measureBrowser(): Promise<Figure[]> {
-  return [];
+  const running = await startProduct();
+  const folder = mkdtempSync(join(tmpdir(), "kuvert-bench-profile-"));
+  const browser = await chromium.launch({
+    executablePath: "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
+  });
+  const owner = await openMessenger({ store: await openSqliteStore(folder), server: running.url });
+  try {
+    const cold = await coldStart(await browser.newContext(), running.url);
+    await owner.signUp({ organisation: "Bench GmbH", name: "Otto Owner", deviceName: "bench" });
+    const context = await browser.newContext({ locale: "de-DE" });
+    const joined = await joinInBrowser(context, await owner.invite({ role: "member", uses: 1, expiresIn: 3_600_000 }));
+    while (owner.snapshot().members.length < 2) await pause(50);
+    const members = owner
+      .snapshot()
+      .members.map(({ id }) => id)
+      .filter((id) => id !== owner.snapshot().account?.member.id);
+    const conversation = await owner.create({ title: "Messung", members });
+    await joined.locator(".entry").waitFor();
+    await joined.close();
+    await owner.settled(30_000);
+    const page = await openPage(context, ".entry");
+    await page.goto(running.url);
+    await page.locator(".entry").click();
+    const bubble = await ownBubble(page);
+    await page.reload({ waitUntil: "networkidle" });
+    const warm = await firstAt(page);
+    await page.close();
+    const opens = await openBacklog({ context, url: running.url, sender: owner, conversation });
+    return [
+      ...cold,
+      figure("warm start", "ms", warm),
+      figure("own bubble", "ms", bubble),
+      figure("opens", "/s", opens),
+    ];
+  } finally {
+    await owner.close();
+    await browser.close();
+    await running.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
 }

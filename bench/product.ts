@@ -79,8 +79,7 @@ export async function startProduct(): Promise<Running> {
       return current.workerdPid;
     },
     stop: async () => {
-      child.kill();
-      await once(child, "exit");
+      if (child.exitCode === null && child.kill()) await once(child, "exit");
       rmSync(state, { recursive: true, force: true });
     },
   };

@@ -1,6 +1,5 @@
 // The `kuvert` command: ties the command line to this process (streams, signals, exit code) and to the engine on its SQLite store.
 
-import { enableCompileCache } from "node:module";
 import { text } from "node:stream/consumers";
 import { isRefusal } from "../../schemas/refusal.ts";
 import type { Engine } from "../engine/view.ts";
@@ -38,7 +37,6 @@ process.on("SIGTERM", () => end(new Failure("terminated", "terminated")));
 // Whoever read our output has seen enough, as in `kuvert listen | head`
 process.stdout.on("error", () => end(new Failure("output_closed", "nobody reads the output")));
 process.stderr.on("error", () => undefined);
-enableCompileCache();
 
 try {
   const code = await run({

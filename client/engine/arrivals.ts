@@ -10,6 +10,7 @@ import { type Reading, takeIn } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Line } from "./line.ts";
 import { follow, type Linked } from "./log-proof.ts";
+import { pause } from "./pause.ts";
 
 /** Envelopes that share one write. */
 const PAGE = 256;
@@ -157,10 +158,4 @@ export class Arrivals {
 function isCommit(linked: Linked | undefined): boolean {
   const bytes = linked?.envelope.bytes ?? null;
   return bytes !== null && readHeader(bytes)?.kind === "commit";
-}
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, 0);
-  });
 }

@@ -91,10 +91,9 @@ export class Changes {
     if (leaving.length > 0 && this.#ledger.group?.live != null) await this.#wish({ kind: "expel", leaves: leaving });
   }
 
-  /** Wishes to renew the own keys; true, so that the caller goes on with it. */
-  async refresh(): Promise<boolean> {
-    await this.#wish({ kind: "refresh" });
-    return true;
+  /** Wishes to renew the own keys, unless that is wished already. */
+  refresh(): Promise<void> {
+    return this.#wish({ kind: "refresh" });
   }
 
   /** Lets this device in again with what the server keeps of the group. @returns the intent to send, if it can be made */

@@ -10,12 +10,16 @@ import { destroy } from "./destruction.ts";
 import type { Ledger } from "./ledger.ts";
 import { Line } from "./line.ts";
 import type { Ending } from "./link.ts";
+import { pause } from "./pause.ts";
 import type { IntentRecord, Wish } from "./records.ts";
 import type { Due } from "./timers.ts";
 
 const ASK_AGAIN = { least: 1_000, most: 60_000 };
 /** Members online at the same time wait differently long before they commit a removal out: one of them wins, the others need not try. */
 const EXPEL_WITHIN = 1_500;
+
+/** Frames that follow each other this closely, in ms, are given a moment to gather, so that they share a write. */
+const STREAMING = 20;
 
 /** A conversation at work. */
 export class Conversation {
@@ -26,6 +30,7 @@ export class Conversation {
   readonly #changes: Changes;
   #inbox: ServerFrame[] = [];
   #draining = false;
+  #drainedAt = Number.NEGATIVE_INFINITY;
   readonly #asking = new Map<number, Promise<void>>();
   #failures = 0;
   /** This device has just removed somebody, so it commits the removal at once. */
@@ -241,9 +246,13 @@ export class Conversation {
     if (this.#draining || this.#inbox.length === 0) return;
     this.#draining = true;
     void this.ledger
-      .turn(() => this.#drain())
+      .turn(async () => {
+        if (performance.now() - this.#drainedAt < STREAMING) await pause();
+        await this.#drain();
+      })
       .finally(() => {
         this.#draining = false;
+        this.#drainedAt = performance.now();
         this.ledger.surroundings.review();
         // What came in while the outbox was seen to; nothing more is taken in by a ledger that has stopped
         if (!this.ledger.stopped) this.#drainSoon();

@@ -86,8 +86,14 @@ export class Departures {
     if (group?.live == null || group.pending !== null || this.#held === group.live.number) return false;
     const sealed = messages.filter((message) => message.sealed !== null);
     for (const message of sealed) if (!this.#send(message)) return false;
-    const fresh = messages.slice(sealed.length, OUT_OF_ORDER);
-    if (fresh.length > 0 && facts(group)?.updateDue) return this.#changes.refresh();
+    // Sealed by the half window, so that many share a write
+    const room = sealed.length <= OUT_OF_ORDER / 2 ? OUT_OF_ORDER : 0;
+    const fresh = messages.slice(sealed.length, room);
+    if (fresh.length > 0 && facts(group)?.updateDue) {
+      await this.#changes.refresh();
+      await this.pump();
+      return false;
+    }
     if (fresh.length > 0) await this.#sealAll(fresh);
     return sealed.length + fresh.length === messages.length;
   }

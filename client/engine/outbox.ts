@@ -4,9 +4,9 @@ import { equalBytes, randomBytes } from "../../schemas/bytes.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import type { IntentRecord, Wish } from "./records.ts";
 
-// Whoever is out must be committed out before anybody may speak, and who cannot follow can do neither
-const URGENCY: Partial<Record<Wish["kind"], number>> = { rejoin: 0, expel: 1 };
-const LATER = 2;
+// Whoever is out must be committed out before anybody may speak, who cannot follow can do neither, and keys must be renewed in time
+const URGENCY: Partial<Record<Wish["kind"], number>> = { rejoin: 0, expel: 1, refresh: 2 };
+const LATER = 3;
 
 /** The intents of a conversation, as they are in the store. */
 export class Outbox {

@@ -113,7 +113,7 @@ export function formatCountdown(left: number): string {
   const seconds = Math.max(0, Math.ceil(left / 1_000));
   if (seconds >= 86_400) {
     const format = { style: "unit", unit: "day", unitDisplay: "narrow" } as const;
-    return new Intl.NumberFormat(t().locale, format).format(Math.floor(seconds / 86_400));
+    return new Intl.NumberFormat(t().locale, format).format(Math.round(seconds / 86_400));
   }
   const two = (value: number): string => String(value).padStart(2, "0");
   const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];

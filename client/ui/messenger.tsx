@@ -1,6 +1,18 @@
 // Owns the messenger's panes and which of them are on screen: the list, a conversation or the settings, and a panel beside it.
 
-import { createMemo, createSignal, type JSX, lazy, Match, onCleanup, Show, Suspense, Switch } from "solid-js";
+import {
+  createEffect,
+  createMemo,
+  createSignal,
+  type JSX,
+  lazy,
+  Match,
+  on,
+  onCleanup,
+  Show,
+  Suspense,
+  Switch,
+} from "solid-js";
 import type { ConversationId } from "../../schemas/ids.ts";
 import { Announcer } from "./announcer.tsx";
 import { Conversation } from "./conversation/conversation.tsx";
@@ -29,6 +41,19 @@ function useEscape(panel: () => Panel | null, id: () => ConversationId | null): 
   onCleanup(() => document.removeEventListener("keydown", pressed));
 }
 
+/** On a phone a pane goes away with the focus in it: it goes to the new pane, and on the list to where one came from. */
+function useFocus(pane: () => string, id: () => ConversationId | null): void {
+  createEffect(
+    on([pane, id], ([now], before) => {
+      const active = document.activeElement;
+      if (active !== null && active !== document.body && active.checkVisibility()) return;
+      const left = before?.[1] ?? null;
+      const target = now === "list" && left !== null ? `.list a[href="${conversationPath(left)}"]` : ".main";
+      document.querySelector<HTMLElement>(target)?.focus({ preventScroll: true });
+    }),
+  );
+}
+
 export function Messenger(): JSX.Element {
   const session = useSession();
   const [composing, setComposing] = createSignal(false);
@@ -50,6 +75,7 @@ export function Messenger(): JSX.Element {
     return id() !== null || settings() ? "main" : "list";
   };
   useEscape(panel, id);
+  useFocus(pane, id);
   return (
     <div class="messenger" data-pane={pane()}>
       <ConversationList current={id()} onNew={() => setComposing(true)} />

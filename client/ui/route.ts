@@ -53,7 +53,7 @@ export { inviteLink };
 function takeInviteLink(): void {
   if (route().screen !== "join" || location.hash.length < 2) return;
   setInviteLink(location.href);
-  history.replaceState(history.state, "", "/join");
+  history.replaceState(history.state, "", location.pathname + location.search);
 }
 
 takeInviteLink();

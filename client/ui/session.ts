@@ -1,6 +1,6 @@
 // Owns what every view shares: the engine, its snapshot as a reactive store, and the names derived from it. It draws nothing.
 
-import { createContext, onCleanup, useContext } from "solid-js";
+import { createContext, createMemo, onCleanup, useContext } from "solid-js";
 import { createStore, reconcile } from "solid-js/store";
 import type { ConversationId, MemberId } from "../../schemas/ids.ts";
 import type { ConversationView, Engine, MemberView, Snapshot } from "../engine/view.ts";
@@ -30,7 +30,10 @@ export function createSession(engine: Engine): Session {
   onCleanup(stop);
 
   const own = (): MemberId | undefined => view.account?.member.id;
-  const member = (id: MemberId | null) => view.members.find((each) => each.id === id);
+  // Every line asks for a name, so looking people up must not cost a walk through the company.
+  const members = createMemo(() => new Map(view.members.map((each) => [each.id, each])));
+  const conversations = createMemo(() => new Map(view.conversations.map((each) => [each.id, each])));
+  const member = (id: MemberId | null) => (id === null ? undefined : members().get(id));
   const fullName = (id: MemberId | null): string => member(id)?.name ?? t().unknownPerson;
   const others = ({ members }: ConversationView) => members.filter((id) => id !== own());
   return {
@@ -38,7 +41,7 @@ export function createSession(engine: Engine): Session {
     view,
     member,
     name: (id) => (id !== null && id === own() ? t().you : fullName(id)),
-    conversation: (id) => view.conversations.find((each) => each.id === id),
+    conversation: (id) => conversations().get(id),
     others,
     title: (conversation) => {
       if (conversation.title !== null) return conversation.title;

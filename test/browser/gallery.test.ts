@@ -129,7 +129,7 @@ afterAll(async () => {
 });
 
 describe.each(MODES)("$name", ({ name: mode, viewport, colorScheme, locale }) => {
-  test("U1 U2 every screen stands, names all its controls, and is legible", async () => {
+  test("U1 U2 every screen stands, names all its controls, and is legible", { timeout: 240_000 }, async () => {
     const context = await openProfile(browser, { ...viewport, colorScheme, locale });
     const complaints = gatherComplaints(context);
     const page = await context.newPage();

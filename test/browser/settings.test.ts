@@ -127,3 +127,23 @@ test("U16 language and colours are switched at once and stay after a reload", as
   expect(ground).toBe("rgb(16, 20, 23)");
   await leaveAll([anna]);
 });
+
+test("U17 what came while one looked elsewhere is counted, marked where it begins, and read once seen", async () => {
+  const [anna, ben] = [await arrive(), await arrive()];
+  await anna.signUp(server.url, "Kanzlei Lot", "Anna Lot");
+  await ben.join(await anna.invite("1 Person"), "Ben Lot");
+  await ben.start(["Anna Lot"], "Termine");
+  await ben.start(["Anna Lot"]);
+  await anna.open("Termine");
+  await anna.send("Der Termin am Montag steht");
+  await anna.send("Raum 4");
+  await ben.page.getByRole("link", { name: /^Termine .*2 ungelesene Nachrichten/ }).waitFor();
+  await ben.page.waitForFunction(() => document.title === "(2) Kuvert");
+  await ben.open("Termine");
+  await ben.line("Der Termin am Montag steht").getByText("Neue Nachrichten").waitFor();
+  await ben.page.waitForFunction(() => document.title === "Kuvert");
+  expect(await ben.page.getByText(/ungelesene/).count()).toBe(0);
+  await ben.send("Danke");
+  await ben.page.getByText("Neue Nachrichten").waitFor({ state: "detached" });
+  await leaveAll([anna, ben]);
+});

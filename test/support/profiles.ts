@@ -11,6 +11,8 @@ import { openSqliteStore } from "../../client/cli/store-sqlite.ts";
 import { openMessenger } from "../../client/engine/messenger.ts";
 import type { Engine } from "../../client/engine/view.ts";
 
+/** As the installed program sets it. */
+const NODE_COMPILE_CACHE = join(import.meta.dirname, "../../node_modules/.cache/node");
 const MAIN = join(import.meta.dirname, "../../client/cli/main.ts");
 
 /** How a command ended. */
@@ -51,7 +53,7 @@ export class Profiles {
       process.execPath,
       ["--disable-warning=ExperimentalWarning", MAIN, "--profile", this.of(name), ...args],
       {
-        env: { ...process.env, ...env },
+        env: { NODE_COMPILE_CACHE, ...process.env, ...env },
         stdio: ["pipe", "pipe", "pipe"],
       },
     );

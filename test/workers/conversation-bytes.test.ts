@@ -26,7 +26,7 @@ const frame = fc.record({
   now: number,
 });
 
-test("F3 a frame of envelopes has the bytes that every encoder of the protocol gives it", () => {
+test("F13: a frame of envelopes has the bytes that every encoder of the protocol gives it", () => {
   fc.assert(
     fc.property(frame, (value) => {
       const owned = value as Parameters<typeof encodeEnvelopes>[0];

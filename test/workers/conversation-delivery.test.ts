@@ -36,7 +36,7 @@ const outbox = (room: Room) =>
   );
 
 describe("flow control", () => {
-  test("D1 who has not confirmed a window is told once that it is behind, and the others notice nothing", async () => {
+  test("D21: who has not confirmed a window is told once that it is behind, and the others notice nothing", async () => {
     const { room, first, second } = await two();
     const third = device(first.who.member);
     const stalled = await room.enter(third, 1);
@@ -58,7 +58,7 @@ describe("flow control", () => {
     expect(stalled.socket.unread().some(({ type }) => type === "behind")).toBe(false);
   });
 
-  test("D2 who pulled to the head gets what comes in again, without a gap", async () => {
+  test("D22: who pulled to the head gets what comes in again, without a gap", async () => {
     const { room, first, second } = await two();
     const last = LIMITS.windowEnvelopes + 51;
     for (let seq = 2; seq <= last; seq++) first.post(1, `${seq}`);
@@ -71,7 +71,7 @@ describe("flow control", () => {
     expect((await fresh.until(last + 1)).map(({ seq }) => seq)).toEqual([last + 1]);
   });
 
-  test("D3 the window counts bytes too", async () => {
+  test("D23: the window counts bytes too", async () => {
     const { first, second } = await two();
     for (let turn = 0; turn < 6; turn++) first.post(1, "x".repeat(60_000));
     await second.next("behind");
@@ -80,7 +80,7 @@ describe("flow control", () => {
     expect(size).toBeLessThanOrEqual(LIMITS.windowBytes);
   });
 
-  test("D4 who is behind and silent for a minute is closed", async () => {
+  test("D24: who is behind and silent for a minute is closed", async () => {
     const { first, second } = await two();
     for (let turn = 0; turn < 6; turn++) first.post(1, "x".repeat(60_000));
     await second.next("behind");
@@ -90,7 +90,7 @@ describe("flow control", () => {
     expect(await second.socket.closed).toEqual({ code: 4000, reason: "unavailable" });
   });
 
-  test("D5 a page ends at the size of a page", async () => {
+  test("D25: a page ends at the size of a page", async () => {
     const { room, first } = await two();
     for (let turn = 0; turn < 20; turn++) first.post(1, "x".repeat(60_000));
     await stored(first, 21);
@@ -104,7 +104,7 @@ describe("flow control", () => {
 });
 
 describe("delivered", () => {
-  test("D6 an envelope is delivered when one device of every participant has confirmed it", async () => {
+  test("D26: an envelope is delivered when one device of every participant has confirmed it", async () => {
     const { room, first, second } = await two();
     const phone = device(second.who.member);
     const idle = await room.enter(phone, 1);
@@ -116,7 +116,7 @@ describe("delivered", () => {
     expect((await first.next("delivered")).seq).toBe(3);
   });
 
-  test("D6 what was confirmed on an earlier socket counts at the next resume", async () => {
+  test("D26: what was confirmed on an earlier socket counts at the next resume", async () => {
     const { room, first, second, other } = await two();
     await first.send(1, "hello");
     first.confirm(2);
@@ -131,7 +131,7 @@ describe("delivered", () => {
     expect((await (await room.connect(other)).resume(0)).delivered).toBe(2);
   });
 
-  test("D7 nobody can confirm what there is not", async () => {
+  test("D27: nobody can confirm what there is not", async () => {
     const { first } = await two();
     first.confirm(99);
     expect(await first.refusal()).toMatchObject({ code: "malformed" });
@@ -139,7 +139,7 @@ describe("delivered", () => {
 });
 
 describe("nudges", () => {
-  test("D8 a device that is away is nudged once until it comes", async () => {
+  test("D28: a device that is away is nudged once until it comes", async () => {
     const { room, first, other, second } = await two();
     second.confirm(1);
     await second.pull(1);
@@ -159,7 +159,7 @@ describe("nudges", () => {
     await vi.waitFor(async () => expect((await mail(room, other)).nudges[0]?.n).toBe(before + 2));
   });
 
-  test("D9 a device that goes before it has confirmed everything is nudged as it goes", async () => {
+  test("D29: a device that goes before it has confirmed everything is nudged as it goes", async () => {
     const { room, first, second, other } = await two();
     const before = (await mail(room, other)).nudges.at(-1)?.n ?? 0;
     await first.send(1, "did you get this?");
@@ -170,7 +170,7 @@ describe("nudges", () => {
 });
 
 describe("effects", () => {
-  test("D10 a welcome waits in the mailbox of every added device, with the place in the log it belongs to", async () => {
+  test("D30: a welcome waits in the mailbox of every added device, with the place in the log it belongs to", async () => {
     const { room, other, first } = await two();
     await vi.waitFor(async () => expect(await outbox(room)).toEqual([]));
     const [welcome] = (await mail(room, other)).welcomes;
@@ -183,7 +183,7 @@ describe("effects", () => {
     expect(envelopes).toHaveLength(1);
   });
 
-  test("D11 what could not be carried out stays written down and is tried again by the alarm", async () => {
+  test("D31: what could not be carried out stays written down and is tried again by the alarm", async () => {
     const other = device();
     const fault = vi.spyOn(MailboxObject.prototype, "welcome").mockImplementation(() => {
       throw new Error("no line");
@@ -199,7 +199,7 @@ describe("effects", () => {
     expect((await mail(room, other)).welcomes).toHaveLength(1);
   });
 
-  test("D12 the bytes of a welcome are stored once for all and go with the last of them", async () => {
+  test("D32: the bytes of a welcome are stored once for all and go with the last of them", async () => {
     const others = [device(), device(), device()];
     const fault = vi.spyOn(MailboxObject.prototype, "welcome").mockImplementation(() => {
       throw new Error("no line");

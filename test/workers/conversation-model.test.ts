@@ -100,6 +100,7 @@ class Life {
         expect(this.followers.map(({ fault }) => fault)).toEqual(this.followers.map(() => undefined));
         expect(this.followers.every(({ answered }) => answered)).toBe(true);
         expect(new Set(this.followers.map(({ cursor }) => cursor)).size).toBe(1);
+        expect(this.followers[0]?.cursor).toBeGreaterThan(0);
       },
       { timeout: 10_000, interval: 5 },
     );
@@ -167,7 +168,7 @@ class Life {
 
 afterEach(() => vi.restoreAllMocks());
 
-test("O8 whatever happens, every device has the same gapless, proven log with everything accepted in it once", {
+test("O17: whatever happens, every device has the same gapless, proven log with everything accepted in it once", {
   timeout: 240_000,
 }, async () => {
   await fc.assert(

@@ -15,21 +15,21 @@ async function three() {
 }
 
 describe("removal", () => {
-  test("A5 the sockets of a dismissed member close at once, and it gets in no more", async () => {
+  test("A25: the sockets of a dismissed member close at once, and it gets in no more", async () => {
     const { room, second, a, dismiss } = await three();
     await dismiss();
     expect(await second.socket.closed).toEqual({ code: 4000, reason: "not_found" });
     expect(await (await room.connect(a)).socket.closed).toEqual({ code: 4000, reason: "not_found" });
   });
 
-  test("A5 also when the object was evicted and its sockets hibernated", async () => {
+  test("A25: also when the object was evicted and its sockets hibernated", async () => {
     const { room, second, dismiss } = await three();
     await evictDurableObject(room.stub);
     await dismiss();
     expect(await second.socket.closed).toEqual({ code: 4000, reason: "not_found" });
   });
 
-  test("A6 a revoked device is out at once and for ever; its member's other devices stay", async () => {
+  test("A26: a revoked device is out at once and for ever; its member's other devices stay", async () => {
     const { room, second, a } = await three();
     const phone = device(a.member);
     const other = await room.enter(phone, 1);
@@ -40,7 +40,7 @@ describe("removal", () => {
     expect((await other.next("removals")).leaves).toEqual([1]);
   });
 
-  test("A7 nothing is accepted to read until the removal is committed, and everybody hears of it", async () => {
+  test("A27: nothing is accepted to read until the removal is committed, and everybody hears of it", async () => {
     const { room, first, b, dismiss } = await three();
     await dismiss();
     expect((await first.next("removals")).leaves).toEqual([1]);
@@ -52,7 +52,7 @@ describe("removal", () => {
     await first.send(2, "among ourselves");
   });
 
-  test("A7 also after an eviction", async () => {
+  test("A27: also after an eviction", async () => {
     const { room, first, dismiss } = await three();
     await dismiss();
     await evictDurableObject(room.stub);
@@ -60,7 +60,7 @@ describe("removal", () => {
     expect(await first.refusal()).toMatchObject({ code: "removal_pending" });
   });
 
-  test("A8 sends that came before the dismissal are in the log, later ones are not", async () => {
+  test("A28: sends that came before the dismissal are in the log, later ones are not", async () => {
     const { room, second, first, dismiss } = await three();
     for (let turn = 0; turn < 5; turn++) second.post(1, `${turn}`);
     await second.until(2);
@@ -72,7 +72,7 @@ describe("removal", () => {
     );
   });
 
-  test("A9 a dismissed device may not commit, and admitted again it comes in by itself only", async () => {
+  test("A29: a dismissed device may not commit, and admitted again it comes in by itself only", async () => {
     const { room, a, dismiss } = await three();
     await dismiss();
     await room.stub.admit({ by: room.founder.member, member: a.member });
@@ -83,7 +83,7 @@ describe("removal", () => {
     await back.send(2, "here again");
   });
 
-  test("A10 a member's own other device may be taken out by a commit", async () => {
+  test("A30: a member's own other device may be taken out by a commit", async () => {
     const { room, first } = await three();
     const phone = device(room.founder.member);
     const other = await room.enter(phone, 1);
@@ -93,7 +93,7 @@ describe("removal", () => {
     expect(await other.refusal()).toMatchObject({ code: "forbidden" });
   });
 
-  test("A11 a dismissed member's mailbox is told", async () => {
+  test("A31: a dismissed member's mailbox is told", async () => {
     const { room, a, dismiss } = await three();
     const mailbox = await Line.open(room.mailbox(a.member), room.claims(a), MailboxServerFrame);
     mailbox.say({ type: "resume", after: 0 });

@@ -32,7 +32,7 @@ async function two(): Promise<{ room: Room; first: Peer; second: Peer }> {
 afterEach(() => vi.restoreAllMocks());
 
 describe("expiry", () => {
-  test("X1 the alarm is set to the smallest expiry, and never later", async () => {
+  test("X21: the alarm is set to the smallest expiry, and never later", async () => {
     const { room, first } = await two();
     const { envelopes } = await first.send(1, "long", { expiresIn: DAY });
     expect(await alarmAt(room)).toBeLessThanOrEqual(envelopes[0]?.expiresAt ?? 0);
@@ -41,7 +41,7 @@ describe("expiry", () => {
     expect(await alarmAt(room)).toBe(soon.envelopes[0]?.expiresAt);
   });
 
-  test("X2 nothing is destroyed early, and what is due is gone with its bytes; the digest stays and the hash can still be followed", async () => {
+  test("X22: nothing is destroyed early, and what is due is gone with its bytes; the digest stays and the hash can still be followed", async () => {
     const { room, first } = await two();
     await first.send(1, "kept");
     await first.send(1, "gone", { expiresIn: 10_000 });
@@ -62,14 +62,14 @@ describe("expiry", () => {
     expect(page.envelopes.at(-1)).toMatchObject({ bytes: null, digest: expect.any(Uint8Array) });
   });
 
-  test("X3 what is due is not handed out, also before the alarm has rung", async () => {
+  test("X23: what is due is not handed out, also before the alarm has rung", async () => {
     const { first } = await two();
     await first.send(1, "gone", { expiresIn: 10_000 });
     later(10_000);
     expect((await first.pull(1)).envelopes[0]?.bytes).toBeNull();
   });
 
-  test("X4 a timer outside the tenant's policy is refused", async () => {
+  test("X24: a timer outside the tenant's policy is refused", async () => {
     const other = device();
     const { room } = await Room.full(other);
     room.policy = { ...room.policy, minExpiry: 60_000, maxExpiry: 120_000 };
@@ -83,7 +83,7 @@ describe("expiry", () => {
     }
   });
 
-  test("X5 without a timer the tenant's default holds", async () => {
+  test("X25: without a timer the tenant's default holds", async () => {
     const other = device();
     const { room } = await Room.full(other);
     room.policy = { ...room.policy, defaultExpiry: 60_000 };
@@ -92,7 +92,7 @@ describe("expiry", () => {
     expect(envelope?.expiresAt).toBe((envelope?.acceptedAt ?? 0) + 60_000);
   });
 
-  test("X6 an expiry survives an eviction, and a sweep may run twice", async () => {
+  test("X26: an expiry survives an eviction, and a sweep may run twice", async () => {
     const { room, first } = await two();
     await first.send(1, "gone", { expiresIn: 10_000 });
     await evictDurableObject(room.stub);
@@ -103,7 +103,7 @@ describe("expiry", () => {
     expect(await first.pull(1)).toMatchObject({ head: 2 });
   });
 
-  test("X7 bytes are overwritten before their room is given back", async () => {
+  test("X27: bytes are overwritten before their room is given back", async () => {
     const { room, first } = await two();
     await first.send(1, "gone", { expiresIn: 10_000 });
     const overwritten = await runInDurableObject(room.stub, (_, { storage: { sql } }) => {
@@ -124,7 +124,7 @@ describe("expiry", () => {
 });
 
 describe("retention", () => {
-  test("X8 the bytes of everything older than the tenant's retention are destroyed, whoever has not fetched them", async () => {
+  test("X28: the bytes of everything older than the tenant's retention are destroyed, whoever has not fetched them", async () => {
     const { room, first } = await two();
     await first.send(1, "old");
     later(30 * DAY + 1_000);
@@ -133,7 +133,7 @@ describe("retention", () => {
     expect((await first.resumeAgain()).head.seq).toBe(2);
   });
 
-  test("X9 a shorter retention takes effect when the first token brings it", async () => {
+  test("X29: a shorter retention takes effect when the first token brings it", async () => {
     const other = device();
     const { room, first } = await Room.full(other);
     await first.send(1, "old");
@@ -147,7 +147,7 @@ describe("retention", () => {
 });
 
 describe("forgetting", () => {
-  test("X10 what every device has confirmed is forgotten; the log goes on from there", async () => {
+  test("X30: what every device has confirmed is forgotten; the log goes on from there", async () => {
     const { room, first, second } = await two();
     await first.send(1, "one");
     const { hash } = await first.send(1, "two");
@@ -163,7 +163,7 @@ describe("forgetting", () => {
     expect(envelopes.map(({ seq }) => seq)).toEqual([4]);
   });
 
-  test("X11 what one device has not confirmed stays for it, also a tombstone", async () => {
+  test("X31: what one device has not confirmed stays for it, also a tombstone", async () => {
     const { room, first, second } = await two();
     await first.send(1, "gone", { expiresIn: 10_000 });
     await first.send(1, "stays");
@@ -178,7 +178,7 @@ describe("forgetting", () => {
     ]);
   });
 
-  test("X12 a removed device holds nothing back", async () => {
+  test("X32: a removed device holds nothing back", async () => {
     const { room, first, second } = await two();
     await first.send(1, "one");
     first.confirm(2);
@@ -188,7 +188,7 @@ describe("forgetting", () => {
     expect(await rows(room)).toEqual([]);
   });
 
-  test("X13 when nothing is kept, nothing is armed", async () => {
+  test("X33: when nothing is kept, nothing is armed", async () => {
     const { room, first, second } = await two();
     for (const peer of [first, second]) peer.confirm(1);
     await Promise.all([first, second].map((peer) => peer.pull(1)));
@@ -198,7 +198,7 @@ describe("forgetting", () => {
     expect(await alarmAt(room)).toBeNull();
   });
 
-  test("X14 a sweep turns over at most so much at a time and comes back for the rest", async () => {
+  test("X34: a sweep turns over at most so much at a time and comes back for the rest", async () => {
     const { room, first, second } = await two();
     await runInDurableObject(room.stub, (_, { storage }) => {
       for (let seq = 2; seq <= 1_200; seq++) {
@@ -226,7 +226,7 @@ describe("forgetting", () => {
   });
 });
 
-test("X15 a failing sweep is run again, and rings again", async () => {
+test("X35: a failing sweep is run again, and rings again", async () => {
   const { room, first } = await two();
   await first.send(1, "gone", { expiresIn: 10_000 });
   later(10_000);

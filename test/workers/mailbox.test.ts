@@ -40,7 +40,7 @@ async function listen(room: Room, who: Device, after = 0) {
 }
 
 describe("key packages", () => {
-  test("K1 each is handed out once, the oldest first, and the last resort as often as it is needed", async () => {
+  test("K1: each is handed out once, the oldest first, and the last resort as often as it is needed", async () => {
     const { who, mailbox, claim } = await open();
     const packages = [lastResort("last"), oneTime("a"), oneTime("b")];
     expect(await mailbox.stock({ device: who.device, packages })).toEqual({ stock: 2 });
@@ -48,7 +48,7 @@ describe("key packages", () => {
     expect(claimed).toEqual([["a"], ["b"], ["last"], ["last"]]);
   });
 
-  test("K1 also across evictions", async () => {
+  test("K1: also across evictions", async () => {
     const { who, mailbox, claim } = await open();
     await mailbox.stock({ device: who.device, packages: [oneTime("a"), oneTime("b")] });
     expect(await claim()).toEqual(["a"]);
@@ -56,7 +56,7 @@ describe("key packages", () => {
     expect([await claim(), await claim()]).toEqual([["b"], []]);
   });
 
-  test("K1 two claims at once never get the same one", async () => {
+  test("K1: two claims at once never get the same one", async () => {
     const { who, mailbox, claim } = await open();
     const packages = Array.from({ length: 20 }, (_, index) => oneTime(`${index}`));
     await mailbox.stock({ device: who.device, packages });
@@ -64,7 +64,7 @@ describe("key packages", () => {
     expect(new Set(claimed).size).toBe(20);
   });
 
-  test("K2 a package that was handed out is not taken in again, however often it is brought", async () => {
+  test("K2: a package that was handed out is not taken in again, however often it is brought", async () => {
     const { who, mailbox, claim } = await open();
     const packages = [oneTime("a")];
     await mailbox.stock({ device: who.device, packages });
@@ -73,7 +73,7 @@ describe("key packages", () => {
     expect(await claim()).toEqual([]);
   });
 
-  test("K3 an expired package is never handed out, the last resort neither", async () => {
+  test("K3: an expired package is never handed out, the last resort neither", async () => {
     const { who, mailbox, claim } = await open();
     const soon = Date.now() + 10_000;
     await mailbox.stock({ device: who.device, packages: [oneTime("a", soon), lastResort("last", soon)] });
@@ -82,7 +82,7 @@ describe("key packages", () => {
     expect(await mailbox.stock({ device: who.device, packages: [oneTime("b", soon)] })).toEqual({ stock: 0 });
   });
 
-  test("K4 a device may keep so many and no more; what is too much changes nothing", async () => {
+  test("K4: a device may keep so many and no more; what is too much changes nothing", async () => {
     const { who, mailbox } = await open();
     const packages = Array.from({ length: LIMITS.keyPackagesPerDevice }, (_, index) => oneTime(`${index}`));
     await mailbox.stock({ device: who.device, packages });
@@ -92,13 +92,13 @@ describe("key packages", () => {
     });
   });
 
-  test("K5 a new last resort replaces the old one", async () => {
+  test("K5: a new last resort replaces the old one", async () => {
     const { who, mailbox, claim } = await open();
     for (const label of ["old", "new"]) await mailbox.stock({ device: who.device, packages: [lastResort(label)] });
     expect([await claim(), await claim()]).toEqual([["new"], ["new"]]);
   });
 
-  test("K6 one package for every device in use, none for a device without stock", async () => {
+  test("K6: one package for every device in use, none for a device without stock", async () => {
     const { room, who, mailbox } = await open();
     const [phone, empty] = [device(who.member), device(who.member)];
     for (const other of [phone, empty]) await room.openMailbox(other);
@@ -106,7 +106,7 @@ describe("key packages", () => {
     expect((await mailbox.claim()).map(({ device: id }) => id).sort()).toEqual([who.device, phone.device].sort());
   });
 
-  test("K7 a listening device hears how much stock is left", async () => {
+  test("K7: a listening device hears how much stock is left", async () => {
     const { room, who, mailbox } = await open();
     await mailbox.stock({ device: who.device, packages: [oneTime("a"), oneTime("b"), lastResort("c")] });
     const { next, ready } = await listen(room, who);
@@ -124,7 +124,7 @@ describe("queue", () => {
     bytes: utf8(`welcome ${seq}`),
   });
 
-  test("D13 a welcome waits until its device confirms it, also through evictions, and comes once however often it is brought", async () => {
+  test("D33: a welcome waits until its device confirms it, also through evictions, and comes once however often it is brought", async () => {
     const { room, who, mailbox } = await open();
     const item = { devices: [who.device], ...welcome(newId()) };
     for (let turn = 0; turn < 3; turn++) await mailbox.welcome(item);
@@ -144,7 +144,7 @@ describe("queue", () => {
     expect(last.line.unread()).toEqual([]);
   });
 
-  test("D14 a newer welcome to the same conversation takes the place of an older one", async () => {
+  test("D34: a newer welcome to the same conversation takes the place of an older one", async () => {
     const { room, who, mailbox } = await open();
     const conversation = newId<ConversationId>();
     for (const seq of [1, 9, 5]) await mailbox.welcome({ devices: [who.device], ...welcome(conversation, seq) });
@@ -152,7 +152,7 @@ describe("queue", () => {
     expect((await next("welcomes")).welcomes).toMatchObject([{ seq: 9 }]);
   });
 
-  test("D15 a welcome for a device that is not this member's is passed over", async () => {
+  test("D35: a welcome for a device that is not this member's is passed over", async () => {
     const { room, who, mailbox } = await open();
     await mailbox.welcome({ devices: [newId(), who.device], ...welcome(newId()) });
     const { next, line } = await listen(room, who);
@@ -160,7 +160,7 @@ describe("queue", () => {
     expect(line.unread()).toEqual([]);
   });
 
-  test("D16 nudges are numbered in order, one is kept per conversation, and only newer ones are told", async () => {
+  test("D36: nudges are numbered in order, one is kept per conversation, and only newer ones are told", async () => {
     const { room, who, mailbox } = await open();
     const [a, b] = [newId<ConversationId>(), newId<ConversationId>()];
     for (const [conversation, seq] of [
@@ -181,7 +181,7 @@ describe("queue", () => {
     expect((await newer.next("nudges")).nudges).toEqual([{ n: 4, about: { kind: "removed", conversation: b } }]);
   });
 
-  test("D16 every device of the member is told", async () => {
+  test("D36: every device of the member is told", async () => {
     const { room, who, mailbox } = await open();
     const phone = device(who.member);
     const ends = [await listen(room, who), await listen(room, phone)];
@@ -192,7 +192,7 @@ describe("queue", () => {
 });
 
 describe("access", () => {
-  test("A12 a revoked device's socket closes at once, its packages and welcomes go, and its conversations are told", async () => {
+  test("A32: a revoked device's socket closes at once, its packages and welcomes go, and its conversations are told", async () => {
     const { room, who, mailbox, claim } = await open();
     await room.stub.found({ ...room.home, creator: who, members: [] });
     await mailbox.stock({ device: who.device, packages: [oneTime("a")] });
@@ -212,7 +212,7 @@ describe("access", () => {
     });
   });
 
-  test("A13 a removed member's devices are all out, and it is dismissed from its conversations", async () => {
+  test("A33: a removed member's devices are all out, and it is dismissed from its conversations", async () => {
     const other = device();
     const { room, first } = await Room.full(other);
     const peer = await room.enter(other, 1);
@@ -223,7 +223,7 @@ describe("access", () => {
     expect(await line.closed).toEqual({ code: 4000, reason: "device_revoked" });
   });
 
-  test("A14 what a conversation could not be told is told later", async () => {
+  test("A34: what a conversation could not be told is told later", async () => {
     const { room, first } = await Room.full();
     const mailbox = room.mailbox(room.founder.member);
     const fault = vi.spyOn(ConversationObject.prototype, "expel").mockImplementation(() => {
@@ -242,21 +242,21 @@ describe("access", () => {
     expect(await attempts()).toEqual([]);
   });
 
-  test("A15 a mailbox nobody has opened is not found", async () => {
+  test("A35: a mailbox nobody has opened is not found", async () => {
     const room = new Room();
     const mailbox = room.mailbox(room.founder.member);
     expect(await refusedBy(() => mailbox.nudge({ kind: "directory" }))).toBe("not_found");
     expect(await refusedBy(async () => mailbox.claim())).toBe("not_found");
   });
 
-  test("R2 a mailbox refuses to serve a tenant of another residency", async () => {
+  test("R2: a mailbox refuses to serve a tenant of another residency", async () => {
     const room = new Room();
     const misplaced = env.MAILBOXES.getByName(`global:${room.tenant}/${room.founder.member}`);
     const opening = () => misplaced.open({ tenant: room.tenant, residency: "eu", ...room.founder });
     expect(await refusedBy(opening)).toBe("wrong_residency");
   });
 
-  test("F2 frames that cannot be read are refused, and too many of them end the socket", async () => {
+  test("F12: frames that cannot be read are refused, and too many of them end the socket", async () => {
     const { room, who } = await open();
     const { line, next } = await listen(room, who);
     for (let turn = 0; turn < 20; turn++) line.raw(turn % 2 === 0 ? "text" : randomBytes(20));

@@ -18,9 +18,9 @@ import { acceptUpgrade, refuseUpgrade } from "../upgrade.ts";
 import { Acceptance, type Asked, refused } from "./acceptance.ts";
 import { Batch } from "./batch.ts";
 import { Charter } from "./charter.ts";
-import { encodeEnvelopes } from "./envelopes-bytes.ts";
 import { Log } from "./log.ts";
 import type { Who } from "./order.ts";
+import { Pages } from "./pages.ts";
 import type { MailboxEffect, Parts } from "./parts.ts";
 import { Receipts } from "./receipts.ts";
 import { Roster } from "./roster.ts";
@@ -38,6 +38,7 @@ export class ConversationObject extends DurableObject<Env> {
   readonly #receipts: Receipts;
   readonly #acceptance: Acceptance;
   readonly #batch: Batch<Asked>;
+  readonly #pages: Pages;
   readonly #rate: Rate;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -49,6 +50,7 @@ export class ConversationObject extends DurableObject<Env> {
     const effects = new Effects<MailboxEffect>(sql, (effect, parcel) => this.#carry(effect, parcel));
     const alarm = new Alarm(storage, () => dueAt(this.#parts, Date.now()));
     this.#parts = { storage, charter: new Charter(sql), log: new Log(sql), roster, sockets, effects, alarm };
+    this.#pages = new Pages(this.#parts.log);
     this.#receipts = new Receipts(roster, sockets, () => this.#settled());
     this.#acceptance = new Acceptance(this.#parts, this.#receipts);
     this.#batch = new Batch({
@@ -161,6 +163,8 @@ export class ConversationObject extends DurableObject<Env> {
   override async alarm(): Promise<void> {
     await this.#parts.alarm.ring(
       async () => {
+        // A resend that waits must be recognised before what it repeats is forgotten
+        this.#batch.flush();
         sweep(this.#parts, Date.now());
         await this.#parts.effects.run(Date.now());
       },
@@ -199,7 +203,7 @@ export class ConversationObject extends DurableObject<Env> {
     if (after <= head.seq) this.#receipts.confirm(session, after);
     const seat = roster.seatOf(session.device);
     if (seat?.nudged) roster.setNudged(seat, false);
-    sockets.send(session, { type: "ready", head, first, delivered: this.#receipts.delivered(), now: Date.now() });
+    sockets.send(session, { type: "ready", head, first, delivered: this.#receipts.told, now: Date.now() });
     if (roster.pending.length > 0) sockets.send(session, { type: "removals", leaves: roster.pending });
     if (after === head.seq) sockets.enliven(session, head.seq);
     else sockets.save(session.device);
@@ -213,12 +217,9 @@ export class ConversationObject extends DurableObject<Env> {
   #pull(session: Session, after: number): void {
     this.#pay(session, PAGE_COST);
     const { log, sockets } = this.#parts;
-    const now = Date.now();
-    const { envelopes, hash } = log.page(after, now);
-    const head = log.head.seq;
-    const delivered = this.#receipts.told;
-    sockets.sendBytes(session, encodeEnvelopes({ type: "envelopes", envelopes, hash, head, delivered, now }));
-    if ((envelopes.at(-1)?.seq ?? after) >= head) sockets.enliven(session, head);
+    const page = this.#pages.read({ after, delivered: this.#receipts.told, now: Date.now() });
+    sockets.sendBytes(session, page.frame);
+    if (page.last >= log.head.seq) sockets.enliven(session, log.head.seq);
   }
 
   #groupInfo(session: Session): void {

@@ -12,7 +12,6 @@ export class Receipts {
   readonly #settled: () => void;
   readonly #fresh = new Set<Session>();
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #delivered = 0;
   #told = 0;
   #busy = false;
 
@@ -22,16 +21,11 @@ export class Receipts {
     this.#sockets = sockets;
     this.#settled = settled;
     for (const { device, confirmed } of sockets.all()) roster.confirm(device, confirmed);
-    this.#told = this.delivered();
+    this.piggyBack();
+    this.#busy = false;
   }
 
-  /** Everything up to this seq is with every participant; it never falls. */
-  delivered(): number {
-    this.#delivered = Math.max(this.#delivered, this.#roster.delivered());
-    return this.#delivered;
-  }
-
-  /** What {@link delivered} was when everybody was told last. */
+  /** Everything up to this seq is with every participant, as far as everybody has been told; it never falls. */
   get told(): number {
     return this.#told;
   }
@@ -39,7 +33,7 @@ export class Receipts {
   /** As {@link delivered}, for a frame that goes to every live session anyway. */
   piggyBack(): number {
     this.#busy = true;
-    this.#told = this.delivered();
+    this.#told = Math.max(this.#told, this.#roster.delivered());
     return this.#told;
   }
 
@@ -55,12 +49,11 @@ export class Receipts {
 
   /** Under load attachments can wait: what is lost with them costs a device one needless pull. */
   #settle(): void {
-    this.#timer = undefined;
-    const told = this.#told;
-    if (this.delivered() > told) this.#sockets.broadcast({ type: "delivered", seq: this.piggyBack() });
-    else if (this.#busy) this.#timer = setTimeout(() => this.#settle(), EVERY);
-    else this.#keep();
+    const quiet = !this.#busy;
     this.#busy = false;
+    if (this.#roster.delivered() > this.#told) this.#sockets.broadcast({ type: "delivered", seq: this.piggyBack() });
+    else if (quiet) this.#keep();
+    this.#timer = this.#fresh.size > 0 ? setTimeout(() => this.#settle(), EVERY) : undefined;
     this.#settled();
   }
 

@@ -11,11 +11,15 @@ import { useSession } from "../session.ts";
 import { place, splitLinks } from "./layout.ts";
 import { noticeText } from "./notice.ts";
 
+/** From here on a countdown asks for attention, in ms. */
+const SOON = 3_600_000;
+
 function Countdown(props: { expiresAt: number }): JSX.Element {
   const second = useSecond();
   const left = () => formatCountdown(props.expiresAt - second());
+  const soon = () => props.expiresAt - second() < SOON;
   return (
-    <span class="countdown" title={t().expiresIn(left())}>
+    <span class="countdown" classList={{ soon: soon() }} title={t().expiresIn(left())}>
       <Icon name="clock" />
       <span class="hidden">{t().expiresIn("")}</span>
       <span>{left()}</span>

@@ -38,14 +38,11 @@ function useReading(
   };
   document.addEventListener("visibilitychange", look);
   onCleanup(() => document.removeEventListener("visibilitychange", look));
-  const id = untrack(conversation).id;
-  // The engine keeps the socket of a conversation that is on screen, also when nothing in it is unread.
-  engine.read(id).catch(() => undefined);
   createEffect(() => {
-    const { unread } = conversation();
-    if (unread === 0) return;
-    if (!visible()) onSeen(unread);
-    else if (atEnd()) engine.read(id).catch(() => undefined);
+    const { id, unread } = conversation();
+    // Also when nothing is unread: the engine keeps the sockets of the conversations that were looked at last.
+    if (visible() && atEnd()) engine.read(id).catch(() => undefined);
+    else if (!visible() && unread > 0) onSeen(unread);
   });
 }
 

@@ -12,14 +12,12 @@ import { Frame } from "./frame.tsx";
 /** Where the data will be kept, as this server can promise it. */
 export function ResidencyNote(props: { residency: "eu" | "global" }): JSX.Element {
   const { view } = useSession();
-  return (
-    <Show when={view.residency}>
-      <p class="note">
-        {props.residency === "eu" ? t().residencyEu : t().residencyGlobal}
-        <Show when={view.residency === "simulated"}> {t().residencySimulated}</Show>
-      </p>
-    </Show>
-  );
+  const promise = (): string | null => {
+    if (view.residency === null) return null;
+    if (props.residency === "global") return t().residencyGlobal;
+    return view.residency === "simulated" ? t().residencySimulated : t().residencyEu;
+  };
+  return <Show when={promise()}>{(text) => <p class="note">{text()}</p>}</Show>;
 }
 
 export function SignUp(): JSX.Element {

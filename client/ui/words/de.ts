@@ -55,7 +55,8 @@ export const de = {
   joinHint: "Ihr Unternehmen nutzt Kuvert schon? Öffnen Sie den Einladungslink, den Sie bekommen haben.",
   residencyEu: "Die Daten bleiben in der Europäischen Union.",
   residencyGlobal: "Die Daten liegen weltweit verteilt.",
-  residencySimulated: "Dieser Server läuft lokal: Der Speicherort wird nur nachgebildet.",
+  residencySimulated:
+    "Dieser Server läuft lokal und bildet nur nach, dass die Daten in der Europäischen Union bleiben.",
   nameMissing: "Bitte füllen Sie dieses Feld aus.",
   nameInvalid: "Bitte höchstens 80 gewöhnliche Zeichen.",
 
@@ -144,7 +145,6 @@ export const de = {
   messageTo: (title: string) => `Nachricht an ${title}`,
   send: "Senden",
   messageTimer: "Lebensdauer dieser Nachricht",
-  timerDefault: "Wie eingestellt",
   timerDefaultOff: "Unbegrenzt (wie eingestellt)",
   timerDefaultOn: (duration: string) => `${duration} (wie eingestellt)`,
 
@@ -196,7 +196,6 @@ export const de = {
 
   role: { owner: "Inhaberschaft", admin: "Verwaltung", member: "Mitglied" },
   asRole: { owner: "Inhaber:in", admin: "Verwalter:in", member: "Mitglied" },
-  company: "Unternehmen",
   membersTitle: "Mitglieder",
   gone: "Ausgeschieden",
   invitesTitle: "Einladungen",
@@ -239,7 +238,7 @@ export const de = {
   appearanceTitle: "Darstellung",
   language: "Sprache",
   theme: "Farben",
-  themes: { auto: "Wie das Gerät", light: "Hell", dark: "Dunkel" },
+  themes: { auto: "Automatisch", light: "Hell", dark: "Dunkel" },
   languages: { de: "Deutsch", en: "English" },
 
   elsewhereTitle: "Kuvert ist bereits in einem anderen Tab geöffnet",

@@ -53,7 +53,7 @@ export const en: Words = {
   joinHint: "Does your company use Kuvert already? Open the invitation link that you were given.",
   residencyEu: "The data stays in the European Union.",
   residencyGlobal: "The data is kept around the world.",
-  residencySimulated: "This server runs locally: where data is kept is only simulated.",
+  residencySimulated: "This server runs locally and only simulates that the data stays in the European Union.",
   nameMissing: "Please fill in this field.",
   nameInvalid: "Please use at most 80 ordinary characters.",
 
@@ -141,7 +141,6 @@ export const en: Words = {
   messageTo: (title) => `Message to ${title}`,
   send: "Send",
   messageTimer: "Lifetime of this message",
-  timerDefault: "As set",
   timerDefaultOff: "Unlimited (as set)",
   timerDefaultOn: (duration) => `${duration} (as set)`,
 
@@ -192,7 +191,6 @@ export const en: Words = {
 
   role: { owner: "Owner", admin: "Administrator", member: "Member" },
   asRole: { owner: "owner", admin: "administrator", member: "member" },
-  company: "Company",
   membersTitle: "Members",
   gone: "Left",
   invitesTitle: "Invitations",
@@ -235,7 +233,7 @@ export const en: Words = {
   appearanceTitle: "Appearance",
   language: "Language",
   theme: "Colours",
-  themes: { auto: "As the device", light: "Light", dark: "Dark" },
+  themes: { auto: "Automatic", light: "Light", dark: "Dark" },
   languages: { de: "Deutsch", en: "English" },
 
   elsewhereTitle: "Kuvert is already open in another tab",

@@ -33,7 +33,7 @@ export class Person {
     await this.page.getByLabel("Gilt für").selectOption(uses);
     await this.page.getByRole("button", { name: "Link erstellen" }).click();
     const link = await this.page.getByLabel("Einladungslink").inputValue();
-    await this.page.getByRole("button", { name: "Zurück" }).click();
+    await this.page.getByRole("button", { name: "Zurück", exact: true }).click();
     return link;
   }
 

@@ -34,6 +34,7 @@ export class Follower {
   async connect(): Promise<void> {
     const peer = await this.#room.connect(this.who);
     this.#peer = peer;
+    this.confirmed = this.cursor;
     peer.socket.say({ type: "resume", after: this.cursor });
     void this.#listen(peer);
     for (const frame of this.#open.values()) peer.socket.say(frame);
