@@ -102,7 +102,7 @@ async function reader(log: Log) {
 }
 
 describe("an honest log", () => {
-  test("J4 is read once, in pages, and known again after a restart", async () => {
+  test("J4: is read once, in pages, and known again after a restart", async () => {
     const [anna, bert] = [await newMember(), await newMember()];
     const log = new Log().add(...anna.events, ...bert.events, {
       type: "revoked",
@@ -132,7 +132,7 @@ describe("an honest log", () => {
     expect(log.asked).toEqual(["/api/keys/head"]);
   });
 
-  test("J4 grows while it is read without being taken for a lie", async () => {
+  test("J4: grows while it is read without being taken for a lie", async () => {
     const [anna, bert] = [await newMember(), await newMember()];
     const log = new Log().add(...anna.events);
     const { keyLog, at } = await reader(log);
@@ -149,7 +149,7 @@ describe("an honest log", () => {
 });
 
 describe("a dishonest log", () => {
-  test("J5 that is shorter than it was is rolled back, and nothing of it counts", async () => {
+  test("J5: that is shorter than it was is rolled back, and nothing of it counts", async () => {
     const [anna, bert] = [await newMember(), await newMember()];
     const log = new Log().add(...anna.events, ...bert.events);
     const { keyLog, at, open } = await reader(log);
@@ -159,7 +159,7 @@ describe("a dishonest log", () => {
     expect((await open()).head).toEqual(log.head());
   });
 
-  test("J5 that has another past is forked, also when it has grown since", async () => {
+  test("J5: that has another past is forked, also when it has grown since", async () => {
     const [anna, bert, ghost] = [await newMember(), await newMember(), await newMember()];
     const log = new Log().add(...anna.events, ...bert.events);
     const { keyLog, at } = await reader(log);
@@ -172,7 +172,7 @@ describe("a dishonest log", () => {
     expect(keyLog.identityKey(ghost.member)).toBeUndefined();
   });
 
-  test("J5 whose leaves are not those of its head, or that has fewer than it says, is forked", async () => {
+  test("J5: whose leaves are not those of its head, or that has fewer than it says, is forked", async () => {
     const [anna, bert] = [await newMember(), await newMember()];
     const log = new Log().add(...anna.events);
     const { keyLog } = await reader(log);
@@ -186,7 +186,7 @@ describe("a dishonest log", () => {
     expect(await keyLog.update()).toMatchObject({ kind: "current" });
   });
 
-  test("J6 a ghost device that the member has not certified is told and never known", async () => {
+  test("J6: a ghost device that the member has not certified is told and never known", async () => {
     const [anna, mallory] = [await newMember(), await newMember()];
     const ghost = newId<DeviceId>();
     const stolen = await anna.deviceEvent(anna.device, mallory.identity);
@@ -201,7 +201,7 @@ describe("a dishonest log", () => {
     expect(keyLog.device(anna.device)?.member).toBe(anna.member);
   });
 
-  test("J6 a member whose identity key was replaced is told as such, and so is a leaf nobody can read", async () => {
+  test("J6: a member whose identity key was replaced is told as such, and so is a leaf nobody can read", async () => {
     const anna = await newMember();
     const log = new Log().add(...anna.events, { type: "member", member: anna.member, identityKey: randomBytes(32) });
     log.add({ type: "other" } as unknown as KeyEvent);
@@ -213,7 +213,7 @@ describe("a dishonest log", () => {
     ]);
   });
 
-  test("J7 a server that shows two people two logs is caught by the first head they exchange", async () => {
+  test("J7: a server that shows two people two logs is caught by the first head they exchange", async () => {
     const [anna, bert, ghost] = [await newMember(), await newMember(), await newMember()];
     const log = new Log().add(...anna.events);
     const forAnna = log.copy().add(...bert.events, ...ghost.events);
@@ -231,7 +231,7 @@ describe("a dishonest log", () => {
     expect(await a.keyLog.compare(b.keyLog.head)).toEqual({ kind: "forked" });
   });
 
-  test("J7 heads of any age from honest people agree", async () => {
+  test("J7: heads of any age from honest people agree", async () => {
     const members = await Promise.all(Array.from({ length: 5 }, newMember));
     const log = new Log();
     const { keyLog } = await reader(log);

@@ -86,7 +86,7 @@ async function backUp(person: Person, keys: Awaited<ReturnType<typeof recoveryKe
 }
 
 describe("recovery", () => {
-  test("Y6 whoever lost everything is back by 24 words: history, title, read position, and in the conversation without help", async () => {
+  test("Y6: whoever lost everything is back by 24 words: history, title, read position, and in the conversation without help", async () => {
     const { anna, bert, id, said } = await talk();
     const words = createPhrase();
     expect(await backUp(anna, await recoveryKeys(words))).toMatchObject({ kind: "kept" });
@@ -114,7 +114,7 @@ describe("recovery", () => {
 });
 
 describe("key log", () => {
-  test("J8 everybody of a company reads the same log, and the revocation of a device is news to the others", async () => {
+  test("J8: everybody of a company reads the same log, and the revocation of a device is news to the others", async () => {
     const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
     const logOf = async (person: Person) => {
       const account = await accountOf(person);
@@ -134,7 +134,7 @@ describe("key log", () => {
 });
 
 describe("linking", () => {
-  test("L7 a second device is in by its code: same digits, whole history, all conversations, and nothing left in the vault", async () => {
+  test("L7: a second device is in by its code: same digits, whole history, all conversations, and nothing left in the vault", async () => {
     const { anna, bert, id, said } = await talk();
     const account = await accountOf(anna);
     const tokens = tokensOf(account);
@@ -166,7 +166,7 @@ describe("linking", () => {
     expect([...anna.faults, ...bert.faults, ...phone.faults]).toEqual([]);
   });
 
-  test("L7 a code that nobody entered, was called off, or is wrong lets nobody in", async () => {
+  test("L7: a code that nobody entered, was called off, or is wrong lets nobody in", async () => {
     const [anna] = (await company.found("Anna")) as [Person];
     const tokens = tokensOf(await accountOf(anna));
     const showing = await showCode({ ...door(), tokens });

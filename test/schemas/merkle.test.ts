@@ -65,13 +65,13 @@ function naive(leaves: readonly Uint8Array[]): Hash {
 const numbered = (count: number) => Array.from({ length: count }, (_, n) => Uint8Array.of(n >> 8, n & 255));
 
 describe("tree", () => {
-  test("M1 the heads of the published leaves are the published heads, and the empty tree's is the hash of nothing", () => {
+  test("M1: the heads of the published leaves are the published heads, and the empty tree's is the hash of nothing", () => {
     const nodeAt = grow(LEAVES);
     expect(HEADS.map((_, index) => toHex(rootAt(index + 1, nodeAt)))).toEqual(HEADS);
     expect(toHex(rootAt(0, nodeAt))).toBe("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
   });
 
-  test("M1 the published proofs come out", () => {
+  test("M1: the published proofs come out", () => {
     const nodeAt = grow(LEAVES);
     expect(inclusionProof(0, 8, nodeAt).map(toHex)).toEqual([
       "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
@@ -90,7 +90,7 @@ describe("tree", () => {
     ]);
   });
 
-  test("M1 at every size the head is what the RFC's definition says", () => {
+  test("M1: at every size the head is what the RFC's definition says", () => {
     const leaves = numbered(70);
     const nodeAt = grow(leaves);
     for (let size = 0; size <= leaves.length; size++) {
@@ -104,7 +104,7 @@ const trees = fc
   .chain((size) => fc.tuple(fc.constant(size), fc.nat(size - 1), fc.integer({ min: 1, max: size })));
 
 describe("peaks", () => {
-  test("M1 whoever keeps the peaks alone comes to the same heads", () => {
+  test("M1: whoever keeps the peaks alone comes to the same heads", () => {
     const leaves = numbered(70);
     let peaks: Hash[] = [];
     for (const [size, leaf] of leaves.entries()) {
@@ -118,7 +118,7 @@ describe("peaks", () => {
 describe("proofs", () => {
   const nodeAt = grow(numbered(300));
 
-  test("M2 every leaf's inclusion is proven, and with anything about it changed it is not", () => {
+  test("M2: every leaf's inclusion is proven, and with anything about it changed it is not", () => {
     fc.assert(
       fc.property(trees, fc.nat(), ([size, index], noise) => {
         const root = rootAt(size, nodeAt);
@@ -141,7 +141,7 @@ describe("proofs", () => {
     );
   });
 
-  test("M2 every tree's growth is proven, and of another past it is not", () => {
+  test("M2: every tree's growth is proven, and of another past it is not", () => {
     fc.assert(
       fc.property(trees, fc.nat(), ([second, , first], noise) => {
         const claim = {
@@ -165,7 +165,7 @@ describe("proofs", () => {
     );
   });
 
-  test("M2 every tree goes on from the empty one, and from no other of size zero", () => {
+  test("M2: every tree goes on from the empty one, and from no other of size zero", () => {
     const second = { size: 5, root: rootAt(5, nodeAt) };
     expect(verifyConsistency({ first: { size: 0, root: EMPTY_ROOT }, second, proof: [] })).toBe(true);
     expect(verifyConsistency({ first: { size: 0, root: second.root }, second, proof: [] })).toBe(false);

@@ -45,7 +45,7 @@ const entered = ({ member, device, identity, deviceKey, introduction }: Person):
 ];
 
 describe("key log", () => {
-  test("J1 holds every member, device, revocation and removal, in order, each once", async () => {
+  test("J1: holds every member, device, revocation and removal, in order, each once", async () => {
     const owner = await signUp();
     const [second, third] = [await join(owner), await join(owner)];
     for (const _ of [1, 2]) await call("DELETE", `/api/devices/${second.device}`, owner);
@@ -61,7 +61,7 @@ describe("key log", () => {
     ]);
   });
 
-  test("J1 a sign-up that is repeated or refused leaves no second trace", async () => {
+  test("J1: a sign-up that is repeated or refused leaves no second trace", async () => {
     const owner = await signUp();
     await call("POST", "/api/tenants", { body: signupBody(owner) });
     await call("POST", "/api/tenants", { body: signupBody(await newcomer(owner.tenant)) });
@@ -69,7 +69,7 @@ describe("key log", () => {
     expect(await eventsOf(owner)).toEqual(entered(owner));
   });
 
-  test("J2 its head is the Merkle head of its leaves, and each leaf's inclusion is proven", async () => {
+  test("J2: its head is the Merkle head of its leaves, and each leaf's inclusion is proven", async () => {
     const owner = await signUp();
     for (let count = 0; count < 4; count++) await join(owner);
     const [head, leaves] = [await headOf(owner), await leavesOf(owner)];
@@ -87,7 +87,7 @@ describe("key log", () => {
     expect((await call("GET", `/api/keys/proof?leaf=${early}&size=9`, owner)).status).toBe(404);
   });
 
-  test("J2 between any two heads it is proven that the second goes on from the first", async () => {
+  test("J2: between any two heads it is proven that the second goes on from the first", async () => {
     const owner = await signUp();
     const heads = [await headOf(owner)];
     for (let count = 0; count < 4; count++) {
@@ -109,7 +109,7 @@ describe("key log", () => {
     }
   });
 
-  test("J2 a tenant's log is its own, and nobody reads one without a token", async () => {
+  test("J2: a tenant's log is its own, and nobody reads one without a token", async () => {
     const [owner, stranger] = [await signUp(), await signUp()];
     await join(stranger);
     expect((await headOf(owner)).size).toBe(2);
@@ -122,7 +122,7 @@ describe("key log", () => {
     }
   });
 
-  test("J3 what was interrupted is entered later, once and in order, by a sign-in too", async () => {
+  test("J3: what was interrupted is entered later, once and in order, by a sign-in too", async () => {
     const owner = await signUp();
     const home = { tenant: owner.tenant, residency: "eu" } as const;
     await join(owner);
@@ -140,7 +140,7 @@ describe("key log", () => {
     expect(new Set(events.map((event) => JSON.stringify(event))).size).toBe(6);
   });
 
-  test("J3 a log of a thousand leaves is read in pages and proves its last leaf", async () => {
+  test("J3: a log of a thousand leaves is read in pages and proves its last leaf", async () => {
     const owner = await signUp();
     await env.DIRECTORY.prepare(
       `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
@@ -155,7 +155,7 @@ describe("key log", () => {
     expect(toHex(naive(leaves))).toBe(toHex(head.root));
   });
 
-  test("R an object of the other residency refuses to log", async () => {
+  test("R1: an object of the other residency refuses to log", async () => {
     const owner = await signUp();
     const stub = keyLogStub(env, { tenant: owner.tenant, residency: "global" });
     await runInDurableObject(stub as unknown as DurableObjectStub<KeyLogObject>, (object) => {

@@ -47,7 +47,7 @@ async function enrolled() {
 }
 
 describe("enrolment", () => {
-  test("Y1 keeps of a phrase its lookup id and public key, and says that there is one", async () => {
+  test("Y1: keeps of a phrase its lookup id and public key, and says that there is one", async () => {
     const { owner, phrase } = await enrolled();
     const { body } = await call("GET", "/api/recovery", owner);
     expect(body).toEqual({ recovery: { lookup: phrase.lookup, enrolledAt: expect.any(Number) } });
@@ -61,7 +61,7 @@ describe("enrolment", () => {
     });
   });
 
-  test("Y1 without the proof of its key, or with the proof for another member, no phrase is enrolled", async () => {
+  test("Y1: without the proof of its key, or with the proof for another member, no phrase is enrolled", async () => {
     const [owner, phrase] = [await signUp(), await newPhrase()];
     const colleague = await join(owner);
     const body = await enrolmentOf(owner, phrase);
@@ -70,7 +70,7 @@ describe("enrolment", () => {
     expect((await call("PUT", "/api/recovery", { body })).status).toBe(401);
   });
 
-  test("Y1 a member has one phrase: a new one takes the old one's place, dropping it leaves none", async () => {
+  test("Y1: a member has one phrase: a new one takes the old one's place, dropping it leaves none", async () => {
     const { owner, phrase } = await enrolled();
     const second = await newPhrase();
     for (const _ of [1, 2]) expect((await enrol(owner, second)).status).toBe(204);
@@ -80,7 +80,7 @@ describe("enrolment", () => {
     expect((await recover(second)).status).toBe(404);
   });
 
-  test("Y1 a lookup id that is somebody else's is a conflict and costs nobody the phrase they have", async () => {
+  test("Y1: a lookup id that is somebody else's is a conflict and costs nobody the phrase they have", async () => {
     const { owner, phrase } = await enrolled();
     const [colleague, own] = [await join(owner), await newPhrase()];
     await enrol(colleague, own);
@@ -92,7 +92,7 @@ describe("enrolment", () => {
 });
 
 describe("sign-in by phrase", () => {
-  test("Y2 tells the holder of the phrase whose it is", async () => {
+  test("Y2: tells the holder of the phrase whose it is", async () => {
     const { owner, phrase } = await enrolled();
     const { body } = await recover(phrase);
     expect(body).toMatchObject({
@@ -102,7 +102,7 @@ describe("sign-in by phrase", () => {
     expect(body.expiresAt - body.now).toBeLessThanOrEqual(10 * MINUTE);
   });
 
-  test("Y2 an unknown phrase and a wrong signature are answered alike, byte for byte, and so are their challenges", async () => {
+  test("Y2: an unknown phrase and a wrong signature are answered alike, byte for byte, and so are their challenges", async () => {
     const { phrase } = await enrolled();
     const stranger = await newPhrase();
     const wrong = await recover({ lookup: phrase.lookup, key: stranger.key });
@@ -116,7 +116,7 @@ describe("sign-in by phrase", () => {
     expect(challenges[0]?.text.length).toBe(challenges[1]?.text.length);
   });
 
-  test("Y2 a challenge is good for a minute, for its own phrase, and is no sign-in challenge of a device nor the other way round", async () => {
+  test("Y2: a challenge is good for a minute, for its own phrase, and is no sign-in challenge of a device nor the other way round", async () => {
     const { owner, phrase } = await enrolled();
     const { body } = await call("POST", "/api/recovery/challenges", { body: { lookup: phrase.lookup } });
     const signature = await phrase.key.sign(recoveryPayload(body.challenge));
@@ -133,7 +133,7 @@ describe("sign-in by phrase", () => {
     expect(late).toMatchObject({ status: 401, body: { code: "token_expired" } });
   });
 
-  test("Y2 a removed member's phrase and one of a suspended tenant open nothing", async () => {
+  test("Y2: a removed member's phrase and one of a suspended tenant open nothing", async () => {
     const { owner, phrase } = await enrolled();
     const [member, own] = [await join(owner), await newPhrase()];
     await enrol(member, own);
@@ -145,7 +145,7 @@ describe("sign-in by phrase", () => {
     expect(await recover(phrase)).toMatchObject({ status: 403, body: { code: "tenant_suspended" } });
   });
 
-  test("Y2 tries are limited by address and by phrase, whichever comes first", async () => {
+  test("Y2: tries are limited by address and by phrase, whichever comes first", async () => {
     const { phrase } = await enrolled();
     const keys: string[] = [];
     const limited = {
@@ -172,7 +172,7 @@ describe("sign-in by phrase", () => {
 });
 
 describe("what a phrase opens", () => {
-  test("Y3 its token reads the member's sealed backup, and nothing else of the server", async () => {
+  test("Y3: its token reads the member's sealed backup, and nothing else of the server", async () => {
     const { owner, phrase } = await enrolled();
     const [colleague, id, elsewhere] = [await join(owner), newId<VaultId>(), newId<VaultId>()];
     const send = (person: Person, path: string, length: number) =>
@@ -200,7 +200,7 @@ describe("what a phrase opens", () => {
     expect((await call("GET", "/api/recovery/backup", { token: owner.token })).status).toBe(401);
   });
 
-  test("Y4 its token lets one certified device in, which then signs in like any other; repeating it is alike, another one is a conflict", async () => {
+  test("Y4: its token lets one certified device in, which then signs in like any other; repeating it is alike, another one is a conflict", async () => {
     const { owner, phrase } = await enrolled();
     const { token } = (await recover(phrase)).body;
     const [first, second] = [await newDevice(owner), await newDevice(owner)];
@@ -215,7 +215,7 @@ describe("what a phrase opens", () => {
     expect(answer.status).toBe(200);
   });
 
-  test("Y4 of many devices that come at once by one permission exactly one is in", async () => {
+  test("Y4: of many devices that come at once by one permission exactly one is in", async () => {
     const { owner, phrase } = await enrolled();
     const { token } = (await recover(phrase)).body;
     const devices = await Promise.all(Array.from({ length: 4 }, () => newDevice(owner)));
@@ -225,7 +225,7 @@ describe("what a phrase opens", () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409, 409]);
   });
 
-  test("Y4 a device that another identity key has certified stays out", async () => {
+  test("Y4: a device that another identity key has certified stays out", async () => {
     const { owner, phrase } = await enrolled();
     const { token } = (await recover(phrase)).body;
     const { device } = await newDevice({ ...owner, identity: await newKey() });
@@ -233,7 +233,7 @@ describe("what a phrase opens", () => {
     expect((await call("GET", "/api/devices", owner)).body.devices).toHaveLength(1);
   });
 
-  test("Y4 a member may have only so many devices; a revoked one makes room", async () => {
+  test("Y4: a member may have only so many devices; a revoked one makes room", async () => {
     const { owner, phrase } = await enrolled();
     await env.DIRECTORY.prepare(
       `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?4)

@@ -32,7 +32,7 @@ const keysInBucket = async (person: Person) =>
   (await env.VAULT.list({ prefix: `eu/${person.tenant}/` })).objects.map(({ key }) => key);
 
 describe("vault", () => {
-  test("V1 gives back exactly what was stored, under a key that names residency, tenant and member", async () => {
+  test("V1: gives back exactly what was stored, under a key that names residency, tenant and member", async () => {
     const [owner, id, bytes] = [await signUp(), newId<VaultId>(), new Uint8Array(100_000).fill(7)];
     expect((await put(owner, id, { bytes })).status).toBe(204);
     expect(await bytesOf(await get(owner, id))).toEqual(bytes);
@@ -40,7 +40,7 @@ describe("vault", () => {
     expect(await keysInBucket(owner)).toEqual([`eu/${owner.tenant}/${owner.member}/${id}`]);
   });
 
-  test("V1 a deleted object is gone from the vault and from its bucket, and deleting again is no error", async () => {
+  test("V1: a deleted object is gone from the vault and from its bucket, and deleting again is no error", async () => {
     const [owner, id] = [await signUp(), newId<VaultId>()];
     await put(owner, id);
     for (const _ of [1, 2]) expect((await ask(owner, "DELETE", `backup/${id}`)).status).toBe(204);
@@ -49,7 +49,7 @@ describe("vault", () => {
     expect(await keysInBucket(owner)).toEqual([]);
   });
 
-  test("V2 another member's object, another tenant's and none at all are answered alike, byte for byte", async () => {
+  test("V2: another member's object, another tenant's and none at all are answered alike, byte for byte", async () => {
     const owner = await signUp();
     const [colleague, stranger, id] = [await join(owner), await signUp(), newId<VaultId>()];
     await put(owner, id);
@@ -67,14 +67,14 @@ describe("vault", () => {
     expect(await list(colleague)).toEqual([]);
   });
 
-  test("V2 without a token nothing is said, and an id of another shape is malformed", async () => {
+  test("V2: without a token nothing is said, and an id of another shape is malformed", async () => {
     expect((await fetchWorker(`/api/vault/backup/${newId<VaultId>()}`)).status).toBe(401);
     const owner = await signUp();
     expect(await codeOf(await put(owner, "..%2Fescape"))).toBe("malformed");
     expect(await codeOf(await ask(owner, "GET", "elsewhere"))).toBe("malformed");
   });
 
-  test("V3 an object above the cap is too large, an empty one malformed", async () => {
+  test("V3: an object above the cap is too large, an empty one malformed", async () => {
     const owner = await signUp();
     const tooLarge = await put(owner, newId<VaultId>(), { bytes: new Uint8Array(LIMITS.vaultObjectBytes + 1) });
     expect(await codeOf(tooLarge)).toBe("too_large");
@@ -85,7 +85,7 @@ describe("vault", () => {
   test.each([
     ["objects", { count: LIMITS.vaultObjects - 1, size: 1 }],
     ["bytes", { count: 3, size: Math.floor((LIMITS.vaultBytes - 150) / 3) }],
-  ])("V3 a vault that holds all the %s it may takes no more, however many come at once", async (_, { count, size }) => {
+  ])("V3: a vault that holds all the %s it may takes no more, however many come at once", async (_, { count, size }) => {
     const [owner] = [await signUp()];
     const colleague = await join(owner);
     await env.DIRECTORY.prepare(
@@ -99,7 +99,7 @@ describe("vault", () => {
     expect((await put(colleague, newId<VaultId>())).status).toBe(204);
   });
 
-  test("V4 a replacement that expects another object is a conflict and changes nothing", async () => {
+  test("V4: a replacement that expects another object is a conflict and changes nothing", async () => {
     const [owner, id] = [await signUp(), newId<VaultId>()];
     const first = await put(owner, id, { headers: { "if-none-match": "*" } });
     const tag = first.headers.get("etag") ?? "";
@@ -113,7 +113,7 @@ describe("vault", () => {
     expect(await list(owner)).toMatchObject([{ size: 7 }]);
   });
 
-  test("V4 of several that replace the same object at once exactly one succeeds", async () => {
+  test("V4: of several that replace the same object at once exactly one succeeds", async () => {
     const [owner, id] = [await signUp(), newId<VaultId>()];
     const tag = (await put(owner, id)).headers.get("etag") ?? "";
     const answers = await Promise.all(
@@ -125,7 +125,7 @@ describe("vault", () => {
     expect(await list(owner)).toMatchObject([{ size: length }]);
   });
 
-  test("V5 an object that has expired is not given out, and the next sign-in of anybody in the tenant destroys it", async () => {
+  test("V5: an object that has expired is not given out, and the next sign-in of anybody in the tenant destroys it", async () => {
     const owner = await signUp();
     const [colleague, id] = [await join(owner), newId<VaultId>()];
     await put(owner, id, { headers: { [EXPIRES_AT_HEADER]: String(Date.now() + HOUR) } });
@@ -141,7 +141,7 @@ describe("vault", () => {
     expect(await keysInBucket(owner)).toEqual([]);
   });
 
-  test("V5 an object that has expired does not stand in the way of a new one of its name", async () => {
+  test("V5: an object that has expired does not stand in the way of a new one of its name", async () => {
     const [owner, id] = [await signUp(), newId<VaultId>()];
     await put(owner, id, { headers: { [EXPIRES_AT_HEADER]: String(Date.now() + HOUR) } });
     await env.DIRECTORY.prepare("UPDATE vault_objects SET expires_at = 1 WHERE id = ?").bind(id).run();
@@ -150,7 +150,7 @@ describe("vault", () => {
     expect(await codeOf(await put(owner, id, { headers: { [EXPIRES_AT_HEADER]: "1" } }))).toBe("malformed");
   });
 
-  test("V6 a removed member's vault is emptied", async () => {
+  test("V6: a removed member's vault is emptied", async () => {
     const owner = await signUp();
     const [member, id] = [await join(owner), newId<VaultId>()];
     await put(member, id);

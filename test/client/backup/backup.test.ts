@@ -119,12 +119,12 @@ describe("sealed piece", () => {
     ["id", keys, { ...place, id: newId<VaultId>() }],
     ["version", keys, { ...place, version: 4 }],
     ["kind", keys, { ...place, kind: "manifest" }],
-  ] as const)("Z5 opens for nobody and nowhere else: not with another %s", (_, otherKeys, otherPlace) => {
+  ] as const)("Z5: opens for nobody and nowhere else: not with another %s", (_, otherKeys, otherPlace) => {
     expect(openPiece(keys, place, sealed)).toEqual(utf8("text"));
     expect(openPiece(otherKeys, otherPlace, sealed)).toBeUndefined();
   });
 
-  test("Z5 a changed bit anywhere, a cut and an unknown format open as nothing", () => {
+  test("Z5: a changed bit anywhere, a cut and an unknown format open as nothing", () => {
     for (let at = 0; at < sealed.length; at += 997) {
       const changed = sealed.slice();
       changed[at] = (changed[at] ?? 0) ^ 1;
@@ -134,13 +134,13 @@ describe("sealed piece", () => {
       expect(openPiece(keys, place, sealed.subarray(0, length))).toBeUndefined();
   });
 
-  test("Z2 the same text is never sealed to the same bytes", () => {
+  test("Z2: the same text is never sealed to the same bytes", () => {
     expect(sealPiece(keys, place, utf8("text"))).not.toEqual(sealed);
   });
 });
 
 describe("backup", () => {
-  test("Z1 brings back every row, the account, timers, and a conversation that will let itself in again", async () => {
+  test("Z1: brings back every row, the account, timers, and a conversation that will let itself in again", async () => {
     const world = await setUp();
     await sayAll(world, [1, 300], {
       text: (seq) => `text ${seq}`,
@@ -159,7 +159,7 @@ describe("backup", () => {
     expect(conversation).not.toContain("secret");
   });
 
-  test("Z1 goes on where it is: an unchanged store writes nothing, a changed one what has changed", async () => {
+  test("Z1: goes on where it is: an unchanged store writes nothing, a changed one what has changed", async () => {
     const world = await setUp();
     await sayAll(world, [1, 50], { text: (seq) => `text ${seq}`.repeat(500) });
     await keep(world);
@@ -173,7 +173,7 @@ describe("backup", () => {
     expect((await restored(world)).messages).toEqual(await world.store.scan("messages"));
   });
 
-  test("Z2 neither content nor number of messages shows: sizes are of three kinds, and one message looks like a hundred", async () => {
+  test("Z2: neither content nor number of messages shows: sizes are of three kinds, and one message looks like a hundred", async () => {
     const sizes: number[][] = [];
     for (const count of [1, 100]) {
       const world = await setUp();
@@ -187,7 +187,7 @@ describe("backup", () => {
     expect(new Set(sizes[0])).toEqual(new Set([65_536]));
   });
 
-  test("Z3 nothing that has expired is ever in it, and whatever expires is destroyed by the vault in time", async () => {
+  test("Z3: nothing that has expired is ever in it, and whatever expires is destroyed by the vault in time", async () => {
     const world = await setUp();
     await say(world, 1, "gone", world.clock.now - 1);
     await say(world, 2, "in a minute", world.clock.now + 60_000);
@@ -214,7 +214,7 @@ describe("backup", () => {
     expect((await world.vault.list()).length).toBeLessThanOrEqual(2);
   });
 
-  test("Z3 a message that is deleted, or is to expire sooner, leaves every object in the vault with the next run", async () => {
+  test("Z3: a message that is deleted, or is to expire sooner, leaves every object in the vault with the next run", async () => {
     const world = await setUp();
     await sayAll(world, [1, 20], { text: (seq) => `text-${seq}.` });
     await keep(world);
@@ -230,7 +230,7 @@ describe("backup", () => {
   });
 
   test.each(["fail", "lose"] as const)(
-    "Z4 a crash at any call (%s) loses nothing: the next run makes it whole and leaves no rubbish",
+    "Z4: a crash at any call (%s) loses nothing: the next run makes it whole and leaves no rubbish",
     async (how) => {
       for (let crashAt = 0; ; crashAt++) {
         const world = await setUp();
@@ -264,7 +264,7 @@ describe("backup", () => {
 });
 
 describe("restore", () => {
-  test("Z6 goes on where it was interrupted, and fetches no segment twice", async () => {
+  test("Z6: goes on where it was interrupted, and fetches no segment twice", async () => {
     const world = await setUp();
     await sayManySegments(world);
     await keep(world);
@@ -291,7 +291,7 @@ describe("restore", () => {
     expect(segments.length).toBeLessThanOrEqual(new Set(segments).size + failed);
   });
 
-  test("Z6 a backup that was changed while it was read is begun anew, and nothing deleted meanwhile comes back", async () => {
+  test("Z6: a backup that was changed while it was read is begun anew, and nothing deleted meanwhile comes back", async () => {
     const world = await setUp();
     await sayManySegments(world);
     await keep(world);
@@ -306,7 +306,7 @@ describe("restore", () => {
     expect(messages).toEqual(await world.store.scan("messages"));
   });
 
-  test("Z5 segments that the server changes, swaps or withholds are never taken in; the rest is, and the loss is counted", async () => {
+  test("Z5: segments that the server changes, swaps or withholds are never taken in; the rest is, and the loss is counted", async () => {
     const world = await setUp();
     await sayManySegments(world);
     await keep(world);
@@ -323,7 +323,7 @@ describe("restore", () => {
     expect(messages.length).toBe(outcome.rows);
   });
 
-  test("Z5 what another phrase has sealed, or another member, is no backup", async () => {
+  test("Z5: what another phrase has sealed, or another member, is no backup", async () => {
     const world = await setUp();
     await say(world, 1, "text");
     await keep(world);
@@ -338,7 +338,7 @@ describe("restore", () => {
     }
   });
 
-  test("Z7 a device that has restored goes on with the backup where it is, once it takes over", async () => {
+  test("Z7: a device that has restored goes on with the backup where it is, once it takes over", async () => {
     const world = await setUp();
     await sayManySegments(world);
     await keep(world);
@@ -354,7 +354,7 @@ describe("restore", () => {
 });
 
 describe("keeper", () => {
-  test("Z7 a server that shows an older backup, or none, is noticed before anything is written over", async () => {
+  test("Z7: a server that shows an older backup, or none, is noticed before anything is written over", async () => {
     const world = await setUp();
     const id = manifestId(world.keys);
     await say(world, 1, "one");
@@ -372,7 +372,7 @@ describe("keeper", () => {
     expect((await restored(world)).messages).toHaveLength(3);
   });
 
-  test("Z7 after a new phrase the whole backup is sealed anew, and the old phrase opens nothing that is left", async () => {
+  test("Z7: after a new phrase the whole backup is sealed anew, and the old phrase opens nothing that is left", async () => {
     const world = await setUp();
     await say(world, 1, "one");
     await keep(world);

@@ -61,7 +61,7 @@ const step = fc.oneof(
 );
 
 describe("plan", () => {
-  test("Z1 after any history what is kept is what there is, nothing outlives its time, and there is nothing left to do", () => {
+  test("Z1: after any history what is kept is what there is, nothing outlives its time, and there is nothing left to do", () => {
     fc.assert(
       fc.property(fc.array(step, { minLength: 5, maxLength: 80 }), (steps) => {
         const rows = new Map<string, Wanted>();
@@ -88,7 +88,7 @@ describe("plan", () => {
     );
   });
 
-  test("Z1 a message at a time makes few segments and rewrites each row a few times only", () => {
+  test("Z1: a message at a time makes few segments and rewrites each row a few times only", () => {
     const rows = new Map<string, Wanted>();
     let segments: Held[] = [];
     let written = 0;
@@ -104,7 +104,7 @@ describe("plan", () => {
     expect(written).toBeLessThan(1_000 * 12);
   });
 
-  test("Z3 what expires within two hours is not worth keeping, and leaves early rather than late", () => {
+  test("Z3: what expires within two hours is not worth keeping, and leaves early rather than late", () => {
     const now = 100 * 24 * HOUR + 5;
     const row = (hours: number): Wanted => ({ digest: "d", size: 1, expiresAt: now + hours * HOUR, hot: false });
     const rows = new Map([

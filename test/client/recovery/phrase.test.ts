@@ -26,7 +26,7 @@ const read = (text: string): readonly string[] => {
 };
 
 describe("phrase", () => {
-  test.each(VECTORS)("Y5 stands for the entropy that BIP-39 says: %s", async (entropy, words) => {
+  test.each(VECTORS)("Y5: stands for the entropy that BIP-39 says: %s", async (entropy, words) => {
     const keys = await recoveryKeys(read(words));
     const derive = (label: string, length: number) =>
       Buffer.from(hkdfSync("sha256", Buffer.from(entropy, "hex"), "kuvert recovery 1", label, length));
@@ -40,7 +40,7 @@ describe("phrase", () => {
     expect(toHex(keys.signIn.privateKey)).toBe(derive("sign-in", 32).toString("hex"));
   });
 
-  test("Y5 its three keys tell nothing of each other and no two phrases share any", async () => {
+  test("Y5: its three keys tell nothing of each other and no two phrases share any", async () => {
     const seen = new Set<string>();
     for (let round = 0; round < 5; round++) {
       const phrase = createPhrase();
@@ -51,7 +51,7 @@ describe("phrase", () => {
     expect(seen.size).toBe(20);
   });
 
-  test("Y5 is understood however it is typed: upper case, numbered, in lines, or by the first four letters", async () => {
+  test("Y5: is understood however it is typed: upper case, numbered, in lines, or by the first four letters", async () => {
     const phrase = createPhrase();
     const variants = [
       phrase.join(" "),
@@ -69,7 +69,7 @@ describe("phrase", () => {
     ["a part of a word that fits several", (words: string[]) => ["aban", "abs", ...words.slice(2)]],
     ["a wrong word, by the checksum", (words: string[]) => ["zoo", ...words.slice(1)]],
     ["nothing", () => []],
-  ])("Y5 is not understood with %s", (_, change) => {
+  ])("Y5: is not understood with %s", (_, change) => {
     const words = `${"abandon ".repeat(23)}art`.split(" ");
     expect(readPhrase(words.join(" "))).toBeDefined();
     expect(readPhrase(change(words).join(" "))).toBeUndefined();
