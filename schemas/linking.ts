@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { concat, utf8 } from "./bytes.ts";
 import { decodeCbor, encodeCbor } from "./cbor.ts";
 import { bytesOf } from "./credential.ts";
-import { DeviceId, GrantId, MemberId, TenantId } from "./ids.ts";
+import { DeviceId, GrantId, MemberId, RecoveryId, TenantId } from "./ids.ts";
 import { LIMITS, Residency, Role } from "./policy.ts";
 
 const GRANT = utf8("kuvert device grant 1\0");
@@ -31,6 +31,8 @@ export const LinkHandover = v.strictObject({
   grant: v.strictObject({ id: GrantId, by: DeviceId, expiresAt: Time, signature: bytesOf(64) }),
   /** Opens the history on the shelf "handover" of the vault; null when none is handed over. */
   history: v.nullable(bytesOf(32)),
+  /** What of the recovery phrase a device needs to keep the sealed backup; null when there is no phrase. */
+  recovery: v.nullable(v.strictObject({ lookup: RecoveryId, backupKey: bytesOf(32) })),
 });
 export type LinkHandover = v.InferOutput<typeof LinkHandover>;
 

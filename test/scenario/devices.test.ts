@@ -17,10 +17,12 @@ import type { AccountRecord } from "../../client/engine/records.ts";
 import { comeBack } from "../../client/engine/recovery/come-back.ts";
 import { createPhrase, recoveryKeys } from "../../client/engine/recovery/phrase.ts";
 import { createEnrolment } from "../../client/engine/recovery/recovery.ts";
+import { Safekeeping } from "../../client/engine/safekeeping.ts";
 import { createTokens } from "../../client/engine/token.ts";
 import { createVault } from "../../client/engine/vault.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import { Company, type Person } from "../support/company.ts";
+import { ManualClock } from "../support/manual-clock.ts";
 import { RealServer } from "../support/real-server.ts";
 
 const DAY = 86_400_000;
@@ -113,6 +115,117 @@ describe("recovery", () => {
   });
 });
 
+describe("safekeeping", () => {
+  /** The safekeeping of a person's profile, with a clock that stands still. */
+  async function safekeepingOf(person: Person) {
+    const [account, clock, faults] = [await accountOf(person), new ManualClock(Date.now()), [] as unknown[]];
+    const tokens = tokensOf(account);
+    const api = createApi({ ...door(), tokens });
+    const safekeeping = await Safekeeping.load({
+      ...door(),
+      store: person.store,
+      account: () => account,
+      tokens,
+      api,
+      clock,
+      now: Date.now,
+      changed: () => undefined,
+      fault: (error) => faults.push(error),
+    });
+    return { safekeeping, clock, api, faults, account };
+  }
+
+  test("Y7: words are shown until three of them were entered again; then they are forgotten, and what they seal stays", async () => {
+    const { anna } = await talk();
+    const { safekeeping } = await safekeepingOf(anna);
+    expect(safekeeping.state).toEqual({ phrase: "none", backup: "none" });
+    const words = await safekeeping.words();
+    const reopened = (await safekeepingOf(anna)).safekeeping;
+    expect(await reopened.words()).toEqual(words);
+    const entered = [3, 11, 24].map((place) => ({ place, word: ` ${words[place - 1]?.toUpperCase()} ` }));
+    expect(await reopened.confirm(entered.slice(1))).toBe(false);
+    expect(await reopened.confirm([...entered.slice(1), { place: 4, word: "no word" }])).toBe(false);
+    expect(await reopened.confirm(entered)).toBe(true);
+    expect((await safekeepingOf(anna)).safekeeping.state.phrase).toBe("confirmed");
+    const kept = (await anna.store.scan("meta")).map(({ value }) => Buffer.from(value).toString("latin1")).join();
+    expect(kept).not.toContain(words.slice(0, 2).join(" "));
+    expect(words.every((word) => kept.includes(word))).toBe(false);
+    expect((await recoveryKeys(words)).backupKey).toEqual(reopened.handover?.backupKey);
+  });
+
+  test("Y9: a change is in the backup a minute later, and a server out of reach costs only time", async () => {
+    const { anna, bert, id, said } = await talk();
+    const { safekeeping, clock, faults } = await safekeepingOf(anna);
+    const words = await safekeeping.words();
+    clock.advance(60_000);
+    await safekeeping.run();
+    expect(safekeeping.state.backup).toBe("current");
+    await bert.engine.send(id, "Nachzügler");
+    await anna.shows(id, [...said, "Nachzügler"]);
+    safekeeping.note();
+    expect(safekeeping.state.backup).toBe("waiting");
+    expect(clock.untilNext).toBe(60_000);
+    await server.stop();
+    clock.advance(60_000);
+    await safekeeping.run();
+    expect([safekeeping.state.backup, faults.length]).toEqual(["waiting", 1]);
+    await server.start();
+    await safekeeping.run();
+    expect(safekeeping.state.backup).toBe("current");
+    const store = await openSqliteStore(company.person("Anna again").folder);
+    await comeBack({ ...door(), store, deviceName: "New" }, words);
+    expect(await store.scan("messages", { prefix: id })).toHaveLength(
+      (await anna.store.scan("messages", { prefix: id })).length,
+    );
+    await store.close();
+  });
+
+  test("Y8: when the device that keeps the backup is revoked, the next one takes over; while it is not, it does not", async () => {
+    const { anna } = await talk();
+    const first = await safekeepingOf(anna);
+    const words = await first.safekeeping.words();
+    await first.safekeeping.run();
+    const again = company.person("Anna again");
+    const store = await openSqliteStore(again.folder);
+    await comeBack({ ...door(), store, deviceName: "New" }, words);
+    await store.close();
+    await again.open();
+    await again.settled();
+    const second = await safekeepingOf(again);
+    await second.safekeeping.run();
+    expect(second.safekeeping.state).toEqual({ phrase: "confirmed", backup: "elsewhere" });
+    await second.api.revokeDevice(first.account.device);
+    await second.safekeeping.run();
+    expect(second.safekeeping.state.backup).toBe("current");
+    expect(second.faults).toEqual([]);
+  });
+
+  test("Y8: a phrase that another device has replaced is forgotten, and the new backup is not touched", async () => {
+    const { anna } = await talk();
+    const first = await safekeepingOf(anna);
+    const old = await first.safekeeping.words();
+    await first.safekeeping.run();
+    const again = company.person("Anna again");
+    const store = await openSqliteStore(again.folder);
+    await comeBack({ ...door(), store, deviceName: "New" }, old);
+    await store.close();
+    await again.open();
+    await again.settled();
+    const second = await safekeepingOf(again);
+    const words = await second.safekeeping.words();
+    await second.safekeeping.run();
+    expect(second.safekeeping.state.backup).toBe("current");
+    await first.safekeeping.run();
+    expect(first.safekeeping.state).toEqual({ phrase: "none", backup: "none" });
+    const empty = await openSqliteStore(company.person("Anna once more").folder);
+    await expect(comeBack({ ...door(), store: empty, deviceName: "x" }, old)).rejects.toMatchObject({
+      code: "not_found",
+    });
+    expect((await comeBack({ ...door(), store: empty, deviceName: "x" }, words)).missing).toBe(0);
+    await empty.close();
+  });
+});
+
 describe("key log", () => {
   test("J8: everybody of a company reads the same log, and the revocation of a device is news to the others", async () => {
     const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
@@ -146,7 +259,7 @@ describe("linking", () => {
 
     const vault = createVault({ ...door(), tokens, shelf: "handover" });
     const history = await sealHistory({ store: anna.store, vault, now: Date.now }, account);
-    await handOver(showing, account, { history, now: Date.now() });
+    await handOver(showing, account, { history, recovery: null, now: Date.now() });
     const phone = company.person("Anna's phone");
     const store = await openSqliteStore(phone.folder);
     const restored = await takeOver({ ...door(), store, deviceName: "Phone" }, await entered.confirmed());

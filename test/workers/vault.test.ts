@@ -85,19 +85,22 @@ describe("vault", () => {
   test.each([
     ["objects", { count: LIMITS.vaultObjects - 1, size: 1 }],
     ["bytes", { count: 3, size: Math.floor((LIMITS.vaultBytes - 150) / 3) }],
-  ])("V3: a vault that holds all the %s it may takes no more, however many come at once", async (_, { count, size }) => {
-    const [owner] = [await signUp()];
-    const colleague = await join(owner);
-    await env.DIRECTORY.prepare(
-      `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?3)
+  ])(
+    "V3: a vault that holds all the %s it may takes no more, however many come at once",
+    async (_, { count, size }) => {
+      const [owner] = [await signUp()];
+      const colleague = await join(owner);
+      await env.DIRECTORY.prepare(
+        `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?3)
        INSERT INTO vault_objects SELECT ?1, ?2, 'full' || i, 'backup', ?4, 1, NULL FROM n`,
-    )
-      .bind(owner.tenant, owner.member, count, size)
-      .run();
-    const answers = await Promise.all(Array.from({ length: 5 }, () => put(owner, newId<VaultId>())));
-    expect(answers.map(({ status }) => status).sort()).toEqual([204, 507, 507, 507, 507]);
-    expect((await put(colleague, newId<VaultId>())).status).toBe(204);
-  });
+      )
+        .bind(owner.tenant, owner.member, count, size)
+        .run();
+      const answers = await Promise.all(Array.from({ length: 5 }, () => put(owner, newId<VaultId>())));
+      expect(answers.map(({ status }) => status).sort()).toEqual([204, 507, 507, 507, 507]);
+      expect((await put(colleague, newId<VaultId>())).status).toBe(204);
+    },
+  );
 
   test("V4: a replacement that expects another object is a conflict and changes nothing", async () => {
     const [owner, id] = [await signUp(), newId<VaultId>()];

@@ -14,6 +14,7 @@ import { relist } from "../backup/settle.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { sign } from "../group/device-keys.ts";
 import type { AccountRecord } from "../records.ts";
+import { savePhrase } from "../recovery/phrase-record.ts";
 import { ServerTime } from "../server-time.ts";
 import type { Store } from "../store.ts";
 import { Timers } from "../timers.ts";
@@ -40,7 +41,7 @@ export async function sealHistory(
 export async function handOver(
   showing: Pick<Showing, "confirm">,
   account: AccountRecord,
-  { history, now }: { readonly history: Uint8Array<ArrayBuffer> | null; readonly now: number },
+  { history, recovery, now }: Pick<LinkHandover, "history" | "recovery"> & { readonly now: number },
 ): Promise<void> {
   const { tenant, member, device, identityKeys, signatureKeys } = account;
   const by = { tenant: tenant.id, member: member.id, by: device, now };
@@ -50,6 +51,7 @@ export async function handOver(
     identityKeys: copyOf(identityKeys),
     grant: await makeGrant(signatureKeys, by),
     history,
+    recovery,
   });
 }
 
@@ -74,6 +76,7 @@ export async function takeOver(
   if (!(await isPair(membership.identityKeys))) throw new Refusal("forbidden", { reason: "identity" });
   const { account, device } = await draftDevice(membership, deviceName);
   await saveAccount(store, account);
+  if (handover.recovery !== null) await savePhrase(store, { ...handover.recovery, words: null });
   const { token } = await introduce(store, account, () => enrolLinked(door, handover, device));
   if (handover.history === null) return { rows: 0, missing: 0 };
   const time = await ServerTime.load(store, clock);

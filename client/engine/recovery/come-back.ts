@@ -13,7 +13,8 @@ import { type Clock, systemClock } from "../clock.ts";
 import { ServerTime } from "../server-time.ts";
 import type { Store } from "../store.ts";
 import { Timers } from "../timers.ts";
-import { type RecoveryKeys, recoveryKeys } from "./phrase.ts";
+import { recoveryKeys } from "./phrase.ts";
+import { savePhrase } from "./phrase-record.ts";
 import { recover } from "./recovery.ts";
 
 /** `store` must be a profile without an account; afterwards the engine can be opened on it. */
@@ -25,14 +26,14 @@ export interface ComeBackOptions extends DoorOptions {
 }
 
 /**
- * Makes a profile a new device of the member whose phrase this is. The new device does not keep the backup before it takes it over.
+ * Makes a profile a new device of the member whose phrase this is.
  * @throws {Refusal} not_found — the server knows no such phrase, or (reason "backup") has no backup of it; forbidden (reason "identity") — what
  * the server says of the member is not what the backup says; device_revoked, tenant_suspended, quota; unavailable — call again
  */
 export async function comeBack(
   { store, deviceName, clock = systemClock, onProgress, ...door }: ComeBackOptions,
   words: readonly string[],
-): Promise<Restored & { readonly keys: RecoveryKeys }> {
+): Promise<Restored> {
   const keys = await recoveryKeys(words);
   const recovery = await recover(door, keys);
   const time = await ServerTime.load(store, clock);
@@ -62,6 +63,7 @@ export async function comeBack(
   const { identityKey: _, ...member } = recovery.member;
   const { account, device } = await draftDevice({ ...membership, tenant: recovery.tenant, member }, deviceName);
   await saveAccount(store, account);
+  await savePhrase(store, { lookup: keys.lookup, backupKey: keys.backupKey, words: null });
   await introduce(store, account, () => recovery.enrolDevice(device));
-  return { ...restored, keys };
+  return restored;
 }

@@ -7,6 +7,7 @@ import { wordlist } from "@scure/bip39/wordlists/english.js";
 import { randomBytes, toBase64url, utf8 } from "../../../schemas/bytes.ts";
 import type { RecoveryId } from "../../../schemas/ids.ts";
 import type { KeyPair } from "../group/device-keys.ts";
+import type { Bytes } from "../records.ts";
 
 const WORDS = 24;
 // 256 random bits need no slow hash; the salt keeps these keys apart from every other use of the same words
@@ -16,7 +17,7 @@ const SALT = utf8("kuvert recovery 1");
 export interface RecoveryKeys {
   readonly lookup: RecoveryId;
   readonly signIn: KeyPair;
-  readonly backupKey: Uint8Array;
+  readonly backupKey: Bytes;
 }
 
 /** A new phrase of 24 words. */
@@ -54,7 +55,7 @@ export async function recoveryKeys(words: readonly string[]): Promise<RecoveryKe
   return {
     lookup: toBase64url(key("lookup", 16)) as RecoveryId,
     signIn: { publicKey: ed25519.getPublicKey(seed), privateKey: seed },
-    backupKey: key("backup", 32),
+    backupKey: key("backup", 32) as Bytes,
   };
 }
 

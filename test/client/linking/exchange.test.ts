@@ -21,6 +21,7 @@ const handover: LinkHandover = {
   identityKeys: { publicKey: randomBytes(32), privateKey: randomBytes(32) },
   grant: { id: newId<GrantId>(), by: newId<DeviceId>(), expiresAt: 1, signature: randomBytes(64) },
   history: randomBytes(32),
+  recovery: null,
 };
 
 const sure = async <Value>(value: Promise<Value | undefined>): Promise<Value> => {
