@@ -62,7 +62,7 @@ export const send: Command = {
   details: [
     "TEXT - reads it from standard input. --expires 30s overrides the conversation's timer (10s to 4w, or off).",
     "Returns once the server has stored the message. When it cannot be reached, the message stays in the profile's",
-    "outbox (exit code 3) and goes out with the next command: do not send it again.",
+    "outbox (exit code 3) and goes out with the next command: do not send it again. A refused one (1) is dropped.",
   ],
   arity: [2, 2],
   options: ["expires"],
@@ -76,7 +76,10 @@ export const send: Command = {
     const { id } = chooseConversation(engine.snapshot(), args[0] ?? "");
     const key = await engine.send(id, text, expiresIn);
     const line = await stored({ context, id, key, away });
-    if (line.state === "failed") throw refused(line.refusal ?? "internal");
+    if (line.state === "failed") {
+      await engine.discard(id, key);
+      throw refused(line.refusal ?? "internal");
+    }
     const snapshot = engine.snapshot();
     print.json(messageObject(snapshot, id, line));
     const view = snapshot.conversations.find((conversation) => conversation.id === id);

@@ -24,14 +24,17 @@ export function messageObject(snapshot: Snapshot, conversation: string, message:
     : { type: "notice", ...shared, notice: body };
 }
 
-function noticeSentence(snapshot: Snapshot, who: string, notice: Notice): string {
+function noticeSentence(snapshot: Snapshot, from: string | null, notice: Notice): string {
+  const who = from === null ? "somebody" : printable(memberName(snapshot, from));
   switch (notice.kind) {
     case "created":
       return `${who} started the conversation`;
     case "added":
-      return `${who} added ${names(snapshot, notice.members)}`;
+      // Whoever lets themselves in was added by nobody in particular
+      return `${from === null ? "now here:" : `${who} added`} ${names(snapshot, notice.members)}`;
     case "removed":
-      return `${who} removed ${names(snapshot, notice.members)}`;
+      // Whoever was online first carried it out, so nobody is named
+      return `no longer here: ${names(snapshot, notice.members)}`;
     case "left":
       return `${who} left`;
     case "titled":
@@ -46,7 +49,8 @@ function noticeSentence(snapshot: Snapshot, who: string, notice: Notice): string
 }
 
 function names(snapshot: Snapshot, members: readonly string[]): string {
-  return members.map((member) => printable(memberName(snapshot, member))).join(", ");
+  const me = snapshot.account?.member.id;
+  return members.map((member) => (member === me ? "you" : printable(memberName(snapshot, member)))).join(", ");
 }
 
 function marks({ state, refusal, expiresAt }: MessageView, now: number): string {
@@ -69,7 +73,7 @@ export function messageLines(input: {
   const who = message.from === null ? "somebody" : printable(memberName(snapshot, message.from));
   const head = paint("dim", formatTime(message.at)) + (where === null ? "" : `  ${paint("cyan", printable(where))}`);
   const { body } = message;
-  if (body.kind !== "text") return [`${head}  ${paint("dim", `— ${noticeSentence(snapshot, who, body)}`)}`];
+  if (body.kind !== "text") return [`${head}  ${paint("dim", `— ${noticeSentence(snapshot, message.from, body)}`)}`];
   const tail = marks(message, now);
   const [first = "", ...rest] = printableLines(body.text);
   const lines = [`${head}  ${paint("bold", `${who}:`)} ${first}`, ...rest.map((line) => `    ${line}`)];

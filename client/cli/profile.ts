@@ -1,7 +1,7 @@
 // Owns a profile's folder: where it is, which server it belongs to, and that only one process uses it at a time.
 // Knows nothing of what the engine keeps in it.
 
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { Failure } from "./failure.ts";
@@ -42,6 +42,11 @@ export function rememberServer(folder: string, server: string): void {
   const path = join(folder, "server");
   writeFileSync(`${path}.new`, `${server}\n`, { mode: 0o600, flush: true });
   renameSync(`${path}.new`, path);
+}
+
+/** Forgets a profile's server, because it would not have the account. */
+export function forgetServer(folder: string): void {
+  rmSync(join(folder, "server"), { force: true });
 }
 
 /**

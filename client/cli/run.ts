@@ -6,7 +6,7 @@ import type { Engine } from "../engine/view.ts";
 import type { Context, Printer } from "./command.ts";
 import { help, type Invocation, parseCommandLine } from "./command-line.ts";
 import { EXIT, Failure, failureLine, toFailure } from "./failure.ts";
-import { chooseServer, makeFolder, profileFolder, rememberedServer, rememberServer } from "./profile.ts";
+import { chooseServer, forgetServer, makeFolder, profileFolder, rememberedServer, rememberServer } from "./profile.ts";
 import { paintFor } from "./terminal.ts";
 
 /** The process as a command sees it. */
@@ -94,9 +94,13 @@ async function perform(world: World, invocation: Invocation & { kind: "run" }): 
       now: world.now,
       readInput: world.readInput,
     };
+    // Before the first word to the server: should its answer be lost, the account may exist there all the same
+    if (fresh) rememberServer(folder, server);
     await Promise.race([command.run(context), whenInterrupted(world.interrupted)]);
+  } catch (error) {
+    if (engine.snapshot().phase === "fresh" && toFailure(error)?.exit === EXIT.refused) forgetServer(folder);
+    throw error;
   } finally {
-    if (engine.snapshot().account !== null) rememberServer(folder, server);
     await engine.close();
   }
 }

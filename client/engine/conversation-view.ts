@@ -3,16 +3,17 @@
 import { toBase64url } from "../../schemas/bytes.ts";
 import type { Conversation } from "./conversation.ts";
 import { intentView, messageView } from "./message-view.ts";
-import { decodeRecord, type MessageRecord } from "./records.ts";
+import { decodeRecord, type MessageRecord, overlaid, type Settings } from "./records.ts";
 import type { ConversationView, MessageView } from "./view.ts";
 
 const PAGE = 100;
 
 /** Title and timer as their people see them: what this device has set counts at once. */
-export function settingsOf({ ledger }: Conversation): { title: string | null; expiresIn: number | null } {
-  let { title, expiresIn } = ledger.record;
-  for (const { wish } of ledger.outbox.open) if (wish?.kind === "settings") ({ title, expiresIn } = wish);
-  return { title, expiresIn };
+export function settingsOf({ ledger: { record, outbox } }: Conversation): Settings {
+  return overlaid(
+    record,
+    outbox.open.map(({ wish }) => wish),
+  );
 }
 
 /** A conversation as a line of the list. */

@@ -4,7 +4,8 @@
 import type { ServerFrame } from "../../schemas/frames.ts";
 import type { RefusalCode } from "../../schemas/refusal.ts";
 import { Arrivals } from "./arrivals.ts";
-import { Changes, codeOf, mayPass } from "./changes.ts";
+import { Changes } from "./changes.ts";
+import { Consent } from "./consent.ts";
 import { Departures } from "./departures.ts";
 import { destroy } from "./destruction.ts";
 import type { Ledger } from "./ledger.ts";
@@ -14,7 +15,6 @@ import { pause } from "./pause.ts";
 import type { IntentRecord, Wish } from "./records.ts";
 import type { Due } from "./timers.ts";
 
-const ASK_AGAIN = { least: 1_000, most: 60_000 };
 /** Members online at the same time wait differently long before they commit a removal out: one of them wins, the others need not try. */
 const EXPEL_WITHIN = 1_500;
 
@@ -24,6 +24,7 @@ const STREAMING = 20;
 /** A conversation at work. */
 export class Conversation {
   readonly ledger: Ledger;
+  readonly consent: Consent;
   readonly #line: Line;
   readonly #arrivals: Arrivals;
   readonly #departures: Departures;
@@ -31,8 +32,6 @@ export class Conversation {
   #inbox: ServerFrame[] = [];
   #draining = false;
   #drainedAt = Number.NEGATIVE_INFINITY;
-  readonly #asking = new Map<number, Promise<void>>();
-  #failures = 0;
   /** This device has just removed somebody, so it commits the removal at once. */
   #eager = false;
   #askedForGroup = false;
@@ -51,6 +50,14 @@ export class Conversation {
     this.#changes = new Changes(ledger);
     this.#arrivals = new Arrivals(ledger, this.#line);
     this.#departures = new Departures(ledger, { line: this.#line, changes: this.#changes });
+    this.consent = new Consent(ledger, {
+      changes: this.#changes,
+      departures: this.#departures,
+      given: () => {
+        ledger.surroundings.review();
+        this.#pump();
+      },
+    });
   }
 
   /** Reads what an earlier run left behind. */
@@ -62,7 +69,7 @@ export class Conversation {
   get settled(): boolean {
     if (this.#over) return true;
     const caughtUp = !this.#line.wanted || this.#caughtUp;
-    return caughtUp && !this.hasWork && this.ledger.idle && this.#asking.size === 0;
+    return caughtUp && !this.hasWork && this.ledger.idle && this.consent.idle;
   }
 
   /** Something is to be fetched or sent. */
@@ -80,7 +87,7 @@ export class Conversation {
   /** Opens the socket, if this conversation can have one. */
   open(): void {
     if (!this.#over && this.ledger.record.founded && !this.ledger.stopped) this.#line.open();
-    else this.#askServer();
+    else this.consent.askAll();
   }
 
   /** Closes the socket. */
@@ -91,9 +98,8 @@ export class Conversation {
 
   /** The network is back, or somebody wants it now. */
   wake(): void {
-    this.#failures = 0;
     this.#line.wake();
-    this.#askServer();
+    this.consent.wake();
   }
 
   close(): void {
@@ -131,22 +137,7 @@ export class Conversation {
    */
   async change(wish: Wish): Promise<void> {
     this.#eager ||= wish.kind === "remove";
-    await this.ask(await this.wish(wish));
-  }
-
-  /** Asks the server for what a durable wish needs, once at a time. @throws {Refusal} any — the server said no; the wish is forgotten */
-  ask(intent: IntentRecord): Promise<void> {
-    const { order } = intent;
-    const asking = this.#asking.get(order);
-    if (asking !== undefined) return asking;
-    if (!this.#changes.needsServer(intent)) return Promise.resolve();
-    const asked = this.#ask(intent).finally(() => {
-      this.#asking.delete(order);
-      this.ledger.surroundings.review();
-      this.#pump();
-    });
-    this.#asking.set(order, asked);
-    return asked;
+    await this.consent.ask(await this.wish(wish));
   }
 
   /** A failed text is tried again, after everything that waits now. */
@@ -335,52 +326,10 @@ export class Conversation {
   }
 
   #pump(): void {
-    this.#askServer();
+    this.consent.askAll();
     if (!this.#line.live) return;
     void this.ledger
       .turn(async () => (this.#caughtUp ? this.#departures.pump() : undefined))
       .finally(() => this.ledger.surroundings.review());
-  }
-
-  async #ask(intent: IntentRecord): Promise<void> {
-    try {
-      await this.#changes.prepare(intent);
-      this.#failures = 0;
-      if (intent.wish?.kind === "create") await this.#founded();
-      if (intent.wish?.kind === "leave") await this.ledger.turn(() => this.#changes.make(intent));
-    } catch (error) {
-      if (mayPass(error)) return this.#askLater();
-      await this.ledger.turn(() => this.#departures.fail(intent, codeOf(error)));
-      throw error;
-    }
-  }
-
-  async #founded(): Promise<void> {
-    await this.ledger.turn(async () => {
-      if (this.ledger.record.founded) return;
-      const draft = this.ledger.draft();
-      draft.set({ founded: true });
-      await this.ledger.save(draft);
-    });
-  }
-
-  /** Asks for whatever waits for the server's consent, in the background. */
-  #askServer(): void {
-    if (this.#over || this.ledger.stopped) return;
-    for (const intent of this.ledger.outbox.open) {
-      if (this.#changes.needsServer(intent) && this.#failures === 0) {
-        this.ask(intent).catch((error: unknown) => this.ledger.surroundings.fault("change", error));
-      }
-    }
-  }
-
-  #askLater(): void {
-    const { clock } = this.ledger.surroundings;
-    this.#failures += 1;
-    const longest = Math.min(ASK_AGAIN.most, ASK_AGAIN.least * 2 ** this.#failures);
-    clock.after(longest * clock.random(), () => {
-      this.#failures = 0;
-      this.#askServer();
-    });
   }
 }

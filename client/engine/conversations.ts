@@ -112,7 +112,7 @@ export class Conversations {
     const [founding] = intents;
     if (founding === undefined) return;
     try {
-      await conversation.ask(founding);
+      await conversation.consent.ask(founding);
     } catch (error) {
       await this.#drop(conversation);
       throw error;

@@ -11,7 +11,7 @@ import { facts, seal } from "./group/group.ts";
 import { OUT_OF_ORDER } from "./group/limits.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Line } from "./line.ts";
-import type { Bytes, IntentRecord, Wish } from "./records.ts";
+import { type Bytes, type IntentRecord, overlaid, type Settings, type Wish } from "./records.ts";
 
 /** How long to wait after a refusal that may pass by itself, in ms, unless the server says. */
 const RETRY_AFTER = 1_000;
@@ -19,6 +19,8 @@ const RETRY_AFTER = 1_000;
 const COMMIT_ATTEMPTS = 3;
 
 type Message = IntentRecord & { readonly wish: Extract<Wish, { kind: "text" | "settings" }> | null };
+
+type CompleteWish = Extract<Wish, { kind: "text" }> | ({ readonly kind: "settings" } & Settings);
 
 /** Sends what a ledger's outbox holds. */
 export class Departures {
@@ -50,7 +52,8 @@ export class Departures {
     const { record, surroundings } = this.#ledger;
     if (record.state === "ended" || record.state === "broken" || surroundings.clock.now() < this.#pausedUntil) return;
     if (record.lost || this.#ledger.group?.live == null) return this.#sendChange(this.#pending("rejoin"));
-    const { open } = this.#ledger.outbox;
+    // Who was not told the settings yet cannot know what to leave as it is
+    const open = this.#ledger.outbox.open.filter(({ wish }) => wish?.kind !== "settings" || record.introduced);
     const end = open.findIndex((intent) => !isMessage(intent));
     const messages = (end === -1 ? open : open.slice(0, end)).filter(isMessage);
     if (messages.length === 0 || (await this.#sendMessages(messages))) return this.#sendChange(open[end]);
@@ -109,7 +112,8 @@ export class Departures {
 
   async #seal(draft: Draft, intent: Message): Promise<IntentRecord> {
     const { record } = this.#ledger;
-    const { wish, composedAt } = intent;
+    const { composedAt } = intent;
+    const wish = this.#complete(intent);
     if (draft.group === null || wish === null) throw new Error("nothing to seal");
     const content = {
       ...(wish.kind === "text"
@@ -122,6 +126,7 @@ export class Departures {
     draft.step(step);
     const sealed: IntentRecord = {
       ...intent,
+      wish,
       sealed: {
         generation: step.group.generation,
         epoch: step.group.live?.number ?? 0,
@@ -136,9 +141,20 @@ export class Departures {
     return sealed;
   }
 
+  /** Settings as they will be with all that was wished before. */
+  #complete({ order, wish }: Message): CompleteWish | null {
+    if (wish?.kind !== "settings") return wish;
+    const { record, outbox } = this.#ledger;
+    const before = outbox.open.filter((intent) => intent.order < order);
+    return { kind: "settings", ...overlaid(record, [...before.map((intent) => intent.wish), wish]) };
+  }
+
   async #sendChange(intent: IntentRecord | undefined): Promise<void> {
-    const made = intent === undefined ? undefined : intent.sealed === null ? await this.#changes.make(intent) : intent;
+    if (intent === undefined) return;
+    const made = intent.sealed === null ? await this.#changes.make(intent) : intent;
     if (made !== undefined) this.#send(made);
+    // There was nothing to commit any more: what waited behind it is next
+    else if (!this.#ledger.outbox.all.some(({ order }) => order === intent.order)) await this.pump();
   }
 
   /** Hands an intent's bytes to the socket, once per socket. */

@@ -11,7 +11,7 @@ import { type Outcome, open } from "./group/open.ts";
 import type { Change } from "./group/state.ts";
 import type { Heads } from "./log-proof.ts";
 import type { Outbox } from "./outbox.ts";
-import type { IntentRecord, MessageRecord, Wish } from "./records.ts";
+import { type IntentRecord, type MessageRecord, overlaid } from "./records.ts";
 
 /** What intake needs to know besides the draft it works on. */
 export interface Reading {
@@ -83,7 +83,9 @@ function takeOwn(
   const { wish } = own;
   const { me, outbox } = reading;
   if (wish?.kind === "text") takeText(draft, { content: wish, envelope, from: me, reading });
-  else if (wish?.kind === "settings") takeSettings(draft, { content: wish, envelope, from: me });
+  else if (wish?.kind === "settings") {
+    takeSettings(draft, { content: overlaid(draft.record, [wish]), envelope, from: me });
+  }
   retire(draft, own, outbox);
 }
 
@@ -171,9 +173,7 @@ function fulfil(draft: Draft, own: IntentRecord, reading: Reading): void {
 
 /** Tells newcomers title and timer. */
 function introduce(draft: Draft, { outbox, now }: Reading): void {
-  const { title, expiresIn } = draft.record;
-  const wish: Wish = { kind: "settings", title, expiresIn };
-  const settings = outbox.compose(wish, now);
+  const settings = outbox.compose({ kind: "settings" }, now);
   draft.intend(settings);
   draft.afterwards(() => outbox.put(settings));
 }

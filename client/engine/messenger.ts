@@ -46,6 +46,9 @@ export interface Network extends Pick<EventTarget, "addEventListener" | "removeE
   readonly navigator: { readonly onLine: boolean };
 }
 
+/** How long a server that did not say what it is is left alone, in ms. */
+const ASK_AGAIN = 5_000;
+
 const RUNNING = { table: "meta", key: "running" } as const;
 
 /** Opens a profile. Resolves when everything that is known locally can be shown; needs no network. */
@@ -81,7 +84,7 @@ class Messenger implements Engine {
     if (account?.state === "ended") this.#ended = account;
     else if (account?.state === "ready") await this.#open(account);
     else if (account !== undefined) await this.#adopt(account);
-    else void this.#askResidency();
+    void this.#ask();
   }
 
   snapshot(): Snapshot {
@@ -94,7 +97,7 @@ class Messenger implements Engine {
       connection: this.#isOffline ? "offline" : session?.online === true ? "online" : "connecting",
       account: account == null ? null : accountView(account),
       policy: account?.policy ?? null,
-      residency: session?.residency ?? this.#residency,
+      residency: this.#residency,
       conversations: views.sort((a, b) => b.activeAt - a.activeAt),
       members: session?.people.views() ?? [],
     };
@@ -183,12 +186,12 @@ class Messenger implements Engine {
 
   rename: Engine["rename"] = async (id, title) => {
     const conversation = this.#findOpen(id);
-    await conversation.wish({ ...settingsOf(conversation), kind: "settings", title: checkTitle(title) });
+    await conversation.wish({ kind: "settings", title: checkTitle(title) });
   };
 
   expire: Engine["expire"] = async (id, expiresIn) => {
     const conversation = this.#findOpen(id);
-    await conversation.wish({ ...settingsOf(conversation), kind: "settings", expiresIn: this.#allowed(expiresIn) });
+    await conversation.wish({ kind: "settings", expiresIn: this.#allowed(expiresIn) });
   };
 
   timeline: Engine["timeline"] = (id, page = {}) => timelineOf(this.#find(id), page);
@@ -248,13 +251,6 @@ class Messenger implements Engine {
     return this.#session;
   }
 
-  /** Whoever signs up is told where the data will be; until the server answers, nothing is claimed. */
-  async #askResidency(): Promise<void> {
-    const about = await this.#door.about().catch(() => null);
-    this.#residency = about?.residency ?? null;
-    this.#live.changed();
-  }
-
   #mustBeFresh(): void {
     if (this.#session !== null || this.#ended !== null) throw new Refusal("conflict", { reason: "account" });
   }
@@ -283,12 +279,13 @@ class Messenger implements Engine {
   /** A sign-up whose answer was lost: the server says whether it had come through. */
   async #adopt(draft: AccountRecord): Promise<void> {
     const ready: AccountRecord = { ...draft, state: "ready" };
+    const session = await this.#make(ready);
     try {
-      const session = await this.#make(ready);
       await session.api.tenant();
       await saveAccount(this.#options.store, ready);
       this.#session = session;
     } catch (error) {
+      session.close();
       if (isRefusal(error) && error.code === "not_found") await dropAccount(this.#options.store);
     }
   }
@@ -313,6 +310,16 @@ class Messenger implements Engine {
       careful: this.#careful,
       fault: (where, error) => this.#fault(where, error),
     });
+  }
+
+  /** Asks what this server is, until it answers. */
+  async #ask(): Promise<void> {
+    try {
+      this.#residency = (await this.#door.about()).residency;
+      this.#live.changed();
+    } catch {
+      this.#clock.after(ASK_AGAIN, () => void this.#ask());
+    }
   }
 
   #fault(where: string, error: unknown): void {

@@ -81,10 +81,19 @@ export interface MessageRecord {
   readonly expiresAt: number | null;
 }
 
-/** What somebody wants done in a conversation. `null`: a text whose timer ran out before the server was heard to have it. */
+/** What a conversation is called and how long its messages live. */
+export interface Settings {
+  readonly title: string | null;
+  readonly expiresIn: number | null;
+}
+
+/**
+ * What somebody wants done in a conversation. `null`: a text whose timer ran out before the server was heard to have it. Settings that
+ * are not named stay as they are when the wish is sealed.
+ */
 export type Wish =
   | { readonly kind: "text"; readonly text: string; readonly expiresIn: number | null }
-  | { readonly kind: "settings"; readonly title: string | null; readonly expiresIn: number | null }
+  | ({ readonly kind: "settings" } & Partial<Settings>)
   | { readonly kind: "create"; readonly members: readonly MemberId[] }
   | { readonly kind: "add"; readonly members: readonly MemberId[] }
   | { readonly kind: "remove"; readonly member: MemberId }
@@ -92,6 +101,17 @@ export type Wish =
   | { readonly kind: "expel"; readonly leaves: readonly number[] }
   | { readonly kind: "refresh" }
   | { readonly kind: "rejoin" };
+
+/** Settings with the wishes for others laid over them, in their order. */
+export function overlaid({ title, expiresIn }: Settings, wishes: readonly (Wish | null)[]): Settings {
+  let settings: Settings = { title, expiresIn };
+  for (const wish of wishes) {
+    if (wish?.kind !== "settings") continue;
+    const { title: newTitle = settings.title, expiresIn: newTimer = settings.expiresIn } = wish;
+    settings = { title: newTitle, expiresIn: newTimer };
+  }
+  return settings;
+}
 
 /** What has been made of an intent for one epoch; the same bytes go out until the log decides. `at` by the server's clock. */
 export interface Sealed {

@@ -51,7 +51,6 @@ export class Session {
   readonly #mailbox: Mailbox;
   readonly #waiting = new Set<() => void>();
   #account: AccountRecord;
-  #residency: "platform" | "simulated" | null = null;
   #refreshing: Promise<void> | null = null;
   #refreshFailures = 0;
   #hasRefreshed = false;
@@ -138,10 +137,6 @@ export class Session {
     return this.#mailbox.online;
   }
 
-  get residency(): "platform" | "simulated" | null {
-    return this.#residency;
-  }
-
   /** Fetches anew what the server knows of tenant and members; tries again by itself. */
   refresh(): void {
     this.#refreshing ??= this.#refresh().finally(() => {
@@ -216,10 +211,9 @@ export class Session {
   }
 
   async #refresh(): Promise<void> {
-    const { door, clock, store, fault } = this.#options;
+    const { clock, store, fault } = this.#options;
     try {
-      const [tenant, about] = await Promise.all([this.api.tenant(), door.about(), this.people.refresh(this.api)]);
-      this.#residency = about.residency;
+      const [tenant] = await Promise.all([this.api.tenant(), this.people.refresh(this.api)]);
       const own = this.people.views().find(({ id }) => id === this.#account.member.id);
       const { id, name, residency, policy } = tenant;
       const member = own === undefined ? this.#account.member : { id: own.id, name: own.name, role: own.role };

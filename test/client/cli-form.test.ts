@@ -255,7 +255,7 @@ describe("CLI-7 a line of a timeline is the same for people and for programs", (
   test.each([
     [{ kind: "created" } as const, "Otto started the conversation"],
     [{ kind: "added", members: [otto.id] } as const, "Otto added Otto"],
-    [{ kind: "removed", members: ["unknownperson" as MemberId] } as const, "Otto removed unknownp"],
+    [{ kind: "removed", members: ["unknownperson" as MemberId] } as const, "no longer here: unknownp"],
     [{ kind: "left" } as const, "Otto left"],
     [{ kind: "titled", title: "Neu" } as const, 'Otto named it "Neu"'],
     [{ kind: "titled", title: null } as const, "Otto took the title away"],

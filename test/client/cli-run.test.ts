@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -63,6 +63,20 @@ describe("CLI-8 a command runs from profile to exit code", () => {
     expect(await again.ended).toBe(0);
     expect(again.said.server).toBe("http://s:1");
     expect(fake.calls.at(-1)).toEqual(["close"]);
+  });
+
+  test("CLI-8 a server whose answer was lost is remembered, one that refused is not", async () => {
+    const fake = new FakeEngine(fakeSnapshot({ phase: "fresh", account: null }));
+    for (const [code, remembered] of [
+      ["unavailable", true],
+      ["invite_expired", false],
+    ] as const) {
+      const engine = fake.engine({ join: () => Promise.reject(new Refusal(code)) });
+      const { said, ended } = start(["join", "http://s:1/join#x", "--name", "A"], engine);
+      expect(await ended).toBe(remembered ? 3 : 1);
+      expect(said.err).toContain(`(${code})`);
+      expect(existsSync(join(folder, "server"))).toBe(remembered);
+    }
   });
 
   test("CLI-8 a profile without an account, and one that has one already", async () => {
@@ -141,10 +155,11 @@ describe("CLI-9 send says what became of the message", () => {
   });
 
   test("CLI-9 refused for good", async () => {
-    const { engine } = sender("failed");
+    const { fake, engine } = sender("failed");
     const { said, ended } = start(["send", "Backstube", "Hallo"], engine);
     expect(await ended).toBe(1);
     expect(said.err).toContain("(quota)");
+    expect(fake.calls).toContainEqual(["discard", conversation.id, "k"]);
   });
 
   test("CLI-9 waiting in the outbox", async () => {

@@ -127,7 +127,7 @@ describe("E people come and go", () => {
     const { anna, bert, id } = await pair();
     await bert.engine.leave(id);
     expect(bert.engine.snapshot().conversations[0]).toMatchObject({ state: "ended" });
-    await expect.poll(() => anna.engine.snapshot().conversations[0]?.members.length).toBe(1);
+    await expect.poll(() => anna.engine.snapshot().conversations[0]?.members.length, { timeout: 10_000 }).toBe(1);
     await anna.engine.send(id, "allein");
     await anna.settled();
     await anna.engine.add(id, [bert.id]);
