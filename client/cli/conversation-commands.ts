@@ -1,13 +1,18 @@
 // Owns the commands about conversations: listing and making them, who is in them, and how long their messages live.
 
 import { LIMITS } from "../../schemas/policy.ts";
-import type { ConversationView } from "../engine/view.ts";
+import type { ConversationView, Snapshot } from "../engine/view.ts";
 import { chooseConversation, chooseMember, memberName, nameOf, shortId } from "./choose.ts";
 import type { Command, Context } from "./command.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { Failure } from "./failure.ts";
 import { formatTime, printable, table } from "./terminal.ts";
 import { settled, until } from "./wait.ts";
+
+/** A conversation as `--json` prints it; `name` is what {@link chooseConversation} takes, title or not. Times in ms since 1970. */
+function conversationObject(snapshot: Snapshot, view: ConversationView): object {
+  return { type: "conversation", name: nameOf(snapshot, view), ...view };
+}
 
 export const conversations: Command = {
   usage: "",
@@ -20,7 +25,7 @@ export const conversations: Command = {
     await settled(context);
     const { engine, print } = context;
     const snapshot = engine.snapshot();
-    for (const view of snapshot.conversations) print.json({ type: "conversation", ...view });
+    for (const view of snapshot.conversations) print.json(conversationObject(snapshot, view));
     print.lines(
       ...table(
         ["CONVERSATION", "PEOPLE", "UNREAD", "TIMER", "ACTIVE", "STATE", "ID"],
@@ -48,7 +53,7 @@ function report({ engine, print }: Context, id: string, sentence: (name: string)
   const snapshot = engine.snapshot();
   const view = snapshot.conversations.find((conversation) => conversation.id === id);
   if (view === undefined) return;
-  print.json({ type: "conversation", ...view });
+  print.json(conversationObject(snapshot, view));
   print.lines(sentence(`"${printable(nameOf(snapshot, view))}"`));
 }
 

@@ -96,7 +96,7 @@ describe("CLI-20 three people walk through the product on the command line", () 
   }, async () => {
     const [first] = await profiles.objects("anna", ["create", "Clara"]);
     const [again] = await profiles.objects("anna", ["create", "Clara"]);
-    expect(first).toMatchObject({ kind: "direct", title: null });
+    expect(first).toMatchObject({ kind: "direct", title: null, name: "Clara" });
     expect(again?.id).toBe(first?.id);
     await profiles.objects("anna", ["send", "Clara", "Nur für dich"]);
     expect(await texts("clara", "Anna Lindner")).toEqual(["Nur für dich"]);
