@@ -11,7 +11,13 @@ import { packMembership } from "../../client/engine/backup/membership.ts";
 import { sign } from "../../client/engine/group/device-keys.ts";
 import { KeyLog } from "../../client/engine/key-log.ts";
 import { readCode } from "../../client/engine/linking/code.ts";
-import { handOver, sealHistory, takeOver } from "../../client/engine/linking/hand-over.ts";
+import {
+  fetchHistory,
+  handOver,
+  isHistoryPending,
+  sealHistory,
+  takeOver,
+} from "../../client/engine/linking/hand-over.ts";
 import { enterCode, showCode } from "../../client/engine/linking/linking.ts";
 import type { AccountRecord } from "../../client/engine/records.ts";
 import { comeBack } from "../../client/engine/recovery/come-back.ts";
@@ -277,6 +283,39 @@ describe("linking", () => {
     for (const person of [anna, bert, phone]) await person.shows(id, [...said, "vom Telefon", "an beide"]);
     expect((await anna.engine.devices()).map(({ name }) => name).sort()).toEqual(["Phone", "Test"]);
     expect([...anna.faults, ...bert.faults, ...phone.faults]).toEqual([]);
+  });
+
+  test("L7: a history that was interrupted goes on where it was, before the engine is opened", async () => {
+    const { anna, id, said } = await talk();
+    const account = await accountOf(anna);
+    const tokens = tokensOf(account);
+    const showing = await showCode({ ...door(), tokens });
+    const entering = enterCode(door(), { code: showing.code, name: "Phone" });
+    await showing.answered();
+    const entered = await entering;
+    const vault = createVault({ ...door(), tokens, shelf: "handover" });
+    const history = await sealHistory({ store: anna.store, vault, now: Date.now }, account);
+    await handOver(showing, account, { history, recovery: null, now: Date.now() });
+    const phone = company.person("Anna's phone");
+    const store = await openSqliteStore(phone.folder);
+    let left = 2;
+    const broken: typeof fetch = async (input, init) => {
+      if (String(input).includes("/api/vault/") && left-- === 0) throw new TypeError("the network is gone");
+      return fetch(input, init);
+    };
+    const handover = await entered.confirmed();
+    const options = { ...door(), fetch: broken, store };
+    await expect(takeOver({ ...options, deviceName: "Phone" }, handover)).rejects.toMatchObject({
+      code: "unavailable",
+    });
+    expect(await isHistoryPending(store)).toBe(true);
+    expect(await fetchHistory(options)).toMatchObject({ missing: 0 });
+    expect(await isHistoryPending(store)).toBe(false);
+    expect(await vault.list()).toEqual([]);
+    await store.close();
+    await phone.open();
+    await phone.shows(id, said);
+    expect(await anna.engine.devices()).toHaveLength(2);
   });
 
   test("L7: a code that nobody entered, was called off, or is wrong lets nobody in", async () => {

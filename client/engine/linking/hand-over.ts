@@ -4,7 +4,7 @@
 import { randomBytes } from "../../../schemas/bytes.ts";
 import type { LinkHandover } from "../../../schemas/linking.ts";
 import { Refusal } from "../../../schemas/refusal.ts";
-import { draftDevice, introduce, type Membership, saveAccount } from "../account.ts";
+import { draftDevice, introduce, loadAccount, type Membership, saveAccount } from "../account.ts";
 import { createDoor, type DoorOptions } from "../api.ts";
 import { engineRows } from "../backup/engine-rows.ts";
 import { keepBackup } from "../backup/keeper.ts";
@@ -58,29 +58,55 @@ export async function handOver(
 export interface TakeOverOptions extends DoorOptions {
   /** A profile without an account; afterwards the engine can be opened on it. */
   readonly store: Store;
-  readonly deviceName: string;
   readonly clock?: Clock;
   readonly onProgress?: RestoreOptions["onProgress"];
 }
 
+/** The key of a history that has not wholly arrived yet. */
+const PENDING = { table: "meta", key: "handover-pending" } as const;
+
 /**
- * Makes a profile a new device of the member that was handed over, with its history if there is one. What is missing of the history is counted.
+ * Makes a profile a new device of the member that was handed over, with its history if there is one. When the history was interrupted the device
+ * is in all the same: {@link fetchHistory} goes on.
  * @throws {Refusal} forbidden (reason "identity") — the identity keys are not a pair; not_found, conflict, device_revoked, quota — the server
  * does not let the device in; unavailable
  */
 export async function takeOver(
-  { store, deviceName, clock = systemClock, onProgress, ...door }: TakeOverOptions,
+  options: TakeOverOptions & { readonly deviceName: string },
   handover: LinkHandover,
 ): Promise<Restored> {
+  const { store, deviceName, clock = systemClock, onProgress: _, ...door } = options;
   const membership: Membership = handover;
   if (!(await isPair(membership.identityKeys))) throw new Refusal("forbidden", { reason: "identity" });
   const { account, device } = await draftDevice(membership, deviceName);
   await saveAccount(store, account);
   if (handover.recovery !== null) await savePhrase(store, { ...handover.recovery, words: null });
+  if (handover.history !== null) await store.write([{ ...PENDING, value: handover.history }]);
   const { token } = await introduce(store, account, () => enrolLinked(door, handover, device));
-  if (handover.history === null) return { rows: 0, missing: 0 };
+  // Kept in the profile, so that the history's timers run by the server's clock
+  await (await ServerTime.load(store, clock)).observe(token.now);
+  return fetchHistory(options);
+}
+
+/** Whether there is a history that has not wholly arrived. The engine must not be opened on the profile before it has, or was given up. */
+export async function isHistoryPending(store: Store): Promise<boolean> {
+  return (await store.get(PENDING.table, PENDING.key)) !== undefined;
+}
+
+/** Goes without the history that has not arrived. */
+export async function giveUpHistory(store: Store): Promise<void> {
+  await store.write([{ ...PENDING, value: null }]);
+}
+
+/**
+ * Fetches what has not arrived yet of the history that was handed over, and destroys it in the vault. May be called again until it succeeds;
+ * what is missing of it for good is counted. @throws {Refusal} unavailable, quota — call again; device_revoked, tenant_suspended
+ */
+export async function fetchHistory(options: TakeOverOptions): Promise<Restored> {
+  const { store, clock = systemClock, onProgress, ...door } = options;
+  const [account, history] = [await loadAccount(store), await store.get(PENDING.table, PENDING.key)];
+  if (account === undefined || history === undefined) return { rows: 0, missing: 0 };
   const time = await ServerTime.load(store, clock);
-  await time.observe(token.now);
   const tokens = createTokens({
     door: createDoor(door),
     tenant: account.tenant.id,
@@ -88,17 +114,16 @@ export async function takeOver(
     sign: (payload) => sign(account.signatureKeys.privateKey, payload),
     clock,
   });
-  tokens.adopt(token);
   const vault = createVault({ ...door, tokens, shelf: "handover" });
-  const keys = { tenant: account.tenant.id, member: account.member.id, backupKey: handover.history };
+  const keys = { tenant: account.tenant.id, member: account.member.id, backupKey: history };
   const found = await findBackup({ keys, vault });
-  if (found === undefined) return { rows: 0, missing: 1 };
   const portable = engineRows(new Timers({ store, clock, time }));
-  const options = { keys, shelf: "handover", vault, store, portable, now: () => time.now() } as const;
-  const restored = await restoreBackup({ ...options, ...(onProgress && { onProgress }) }, found);
+  const how = { keys, shelf: "handover", vault, store, portable, now: () => time.now() } as const;
+  const restored = found && (await restoreBackup({ ...how, ...(onProgress && { onProgress }) }, found));
   await relist(store);
+  await giveUpHistory(store);
   for (const { id } of await vault.list()) await vault.delete(id);
-  return restored;
+  return restored ?? { rows: 0, missing: 1 };
 }
 
 function copyOf({ publicKey, privateKey }: Membership["identityKeys"]): LinkHandover["identityKeys"] {
