@@ -16,22 +16,21 @@ const Size = v.pipe(v.string(), v.regex(/^\d{1,9}$/), v.transform(Number));
 const sizeOf = (c: Context<App>, name: string): number => readValue(Size, c.req.query(name));
 
 export const keys = new Hono<App>()
-  .use(signedIn)
-  .get("/head", async (c) => {
+  .get("/head", signedIn, async (c) => {
     const { caller } = c.var;
     // Whoever asks sees what has happened up to now, whatever was interrupted before
     await publishKeys(c.env, caller);
     const { size, root } = await reach(async () => keyLogStub(c.env, caller).head(caller));
     return c.json({ size, root: toBase64url(root) } satisfies v.InferOutput<typeof KeyHeadAnswer>);
   })
-  .get("/leaves", async (c) => {
+  .get("/leaves", signedIn, async (c) => {
     const { caller } = c.var;
     const { residency } = caller;
     const from = sizeOf(c, "from");
     const leaves = await reach(async () => keyLogStub(c.env, caller).leaves({ residency, from }));
     return c.json({ leaves: leaves.map(toBase64url) } satisfies v.InferOutput<typeof KeyLeavesAnswer>);
   })
-  .get("/proof", async (c) => {
+  .get("/proof", signedIn, async (c) => {
     const { caller } = c.var;
     const { residency } = caller;
     const [hash, size] = [fromBase64url(c.req.query("leaf") ?? ""), sizeOf(c, "size")];
@@ -39,7 +38,7 @@ export const keys = new Hono<App>()
     const { index, proof } = await reach(async () => keyLogStub(c.env, caller).prove({ residency, hash, size }));
     return c.json({ index, hashes: proof.map(toBase64url) } satisfies v.InferOutput<typeof InclusionAnswer>);
   })
-  .get("/growth", async (c) => {
+  .get("/growth", signedIn, async (c) => {
     const { caller } = c.var;
     const { residency } = caller;
     const [first, second] = [sizeOf(c, "first"), sizeOf(c, "second")];

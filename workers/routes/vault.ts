@@ -31,13 +31,12 @@ export async function answerShelf(env: Env, owner: Owner, shelf: Shelf): Promise
 }
 
 export const vault = new Hono<App>()
-  .use(signedIn)
-  .get("/:shelf", (c) => answerShelf(c.env, c.var.caller, readValue(Shelf, c.req.param("shelf"))))
-  .get("/:shelf/:id", (c) => {
+  .get("/:shelf", signedIn, (c) => answerShelf(c.env, c.var.caller, readValue(Shelf, c.req.param("shelf"))))
+  .get("/:shelf/:id", signedIn, (c) => {
     const shelf = readValue(Shelf, c.req.param("shelf"));
     return answerObject(c.env, c.var.caller, { shelf, id: c.req.param("id") });
   })
-  .put("/:shelf/:id", async (c) => {
+  .put("/:shelf/:id", signedIn, async (c) => {
     const shelf = readValue(Shelf, c.req.param("shelf"));
     const id = readValue(VaultId, c.req.param("id"));
     const [expected, expiresAt] = [expectedOf(c), expiresAtOf(c)];
@@ -46,7 +45,7 @@ export const vault = new Hono<App>()
     const etag = await putObject(c.env, c.var.caller, { shelf, id, bytes, expiresAt, expected });
     return c.body(null, 204, { etag: `"${etag}"` });
   })
-  .delete("/:shelf/:id", async (c) => {
+  .delete("/:shelf/:id", signedIn, async (c) => {
     const shelf = readValue(Shelf, c.req.param("shelf"));
     await deleteObject(c.env, c.var.caller, { shelf, id: readValue(VaultId, c.req.param("id")) });
     return c.body(null, 204);
