@@ -88,6 +88,8 @@ export const DeviceSummary = v.strictObject({
   lastUsedAt: Time,
   revokedAt: v.nullable(Time),
 });
+/** A new name for an own device. */
+export const DevicePatch = v.strictObject({ name: Name });
 export const DevicesAnswer = v.strictObject({ devices: v.array(DeviceSummary) });
 export const MemberSummary = v.strictObject({
   id: MemberId,

@@ -18,6 +18,10 @@ type LocalCode =
   | "unreachable"
   | "timeout"
   | "output_closed"
+  | "called_off"
+  | "no_words"
+  | "wrong_words"
+  | "words_confirmed"
   | "interrupted"
   | "terminated";
 

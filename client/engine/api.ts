@@ -34,6 +34,7 @@ export interface Api {
   /** Own devices, or for admins those of `member`. */
   devices(member?: MemberId): Promise<Out<typeof contract.DevicesAnswer>["devices"]>;
   revokeDevice(device: DeviceId): Promise<void>;
+  renameDevice(device: DeviceId, name: string): Promise<void>;
   stockKeyPackages(packages: In<typeof contract.KeyPackagesBody>["packages"]): Promise<void>;
   claimKeyPackages(member: MemberId): Promise<Out<typeof contract.ClaimAnswer>["packages"]>;
   found(request: { readonly id: ConversationId; readonly members: readonly MemberId[] }): Promise<void>;
@@ -82,6 +83,8 @@ export function createApi(options: DoorOptions & { readonly tokens: Tokens }): A
       return (await call({ path, answer: contract.DevicesAnswer })).devices;
     },
     revokeDevice: (device) => call({ method: "DELETE", path: `/api/devices/${device}`, answer: Nothing }),
+    renameDevice: (device, name) =>
+      call({ method: "PATCH", path: `/api/devices/${device}`, body: { name }, answer: Nothing }),
     stockKeyPackages: (packages) =>
       call({ method: "POST", path: "/api/key-packages", body: { packages }, answer: Nothing }),
     claimKeyPackages: async (member) => {

@@ -14,6 +14,7 @@ import { createEnrolment, type RecoveryEnrolment } from "./recovery/recovery.ts"
 import type { Store } from "./store.ts";
 import type { Tokens } from "./token.ts";
 import { createVault } from "./vault.ts";
+import type { SafekeepingView } from "./view.ts";
 
 /** A change is in the backup after this long, in ms; changes in between go along. */
 const CALM = 60_000;
@@ -33,21 +34,12 @@ export interface SafekeepingOptions extends DoorOptions {
   readonly fault: (error: unknown) => void;
 }
 
-/**
- * `phrase`: `unconfirmed` until a person has entered some of its words. `backup`: `current`, or `waiting` for a change to go in; `elsewhere`
- * while another device keeps it; `distrusted` when what the server shows is not what was there.
- */
-export interface SafekeepingState {
-  readonly phrase: "none" | "unconfirmed" | "confirmed";
-  readonly backup: "none" | "current" | "waiting" | "elsewhere" | "distrusted";
-}
-
 /** The safekeeping of one profile. */
 export class Safekeeping {
   readonly #options: SafekeepingOptions;
   readonly #enrolment: RecoveryEnrolment;
   #phrase: PhraseRecord | undefined;
-  #backup: SafekeepingState["backup"];
+  #backup: SafekeepingView["backup"];
   #running: Promise<void> | null = null;
   #cancel: (() => void) | null = null;
   #failures = 0;
@@ -68,7 +60,7 @@ export class Safekeeping {
     return safekeeping;
   }
 
-  get state(): SafekeepingState {
+  get state(): SafekeepingView {
     const phrase = this.#phrase === undefined ? "none" : this.#phrase.words === null ? "confirmed" : "unconfirmed";
     return { phrase, backup: this.#backup };
   }
@@ -189,7 +181,7 @@ export class Safekeeping {
     this.#become("none");
   }
 
-  #become(backup: SafekeepingState["backup"]): void {
+  #become(backup: SafekeepingView["backup"]): void {
     if (this.#backup === backup) return;
     this.#backup = backup;
     this.#options.changed();

@@ -12,12 +12,13 @@ import type { Live } from "./live.ts";
 import { Mailbox } from "./mailbox.ts";
 import { People } from "./people.ts";
 import type { AccountRecord } from "./records.ts";
+import { Safekeeping } from "./safekeeping.ts";
 import type { ScopedClock } from "./scoped-clock.ts";
 import { ServerTime } from "./server-time.ts";
 import type { Store } from "./store.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { Timers } from "./timers.ts";
-import { createTokens } from "./token.ts";
+import { createTokens, type Tokens } from "./token.ts";
 
 /** Asked again this often when the server could not be reached, in ms. */
 const REFRESH_AGAIN = { least: 2_000, most: 60_000 };
@@ -42,6 +43,7 @@ export interface SessionOptions {
 /** An account at work. */
 export class Session {
   readonly api: Api;
+  readonly tokens: Tokens;
   readonly people: People;
   readonly conversations: Conversations;
   readonly #options: SessionOptions;
@@ -51,6 +53,7 @@ export class Session {
   readonly #mailbox: Mailbox;
   readonly #waiting = new Set<() => void>();
   #account: AccountRecord;
+  #safekeeping: Safekeeping | null = null;
   #refreshing: Promise<void> | null = null;
   #refreshFailures = 0;
   #hasRefreshed = false;
@@ -70,6 +73,7 @@ export class Session {
       sign: (payload) => sign(account.signatureKeys.privateKey, payload),
     });
     if (options.token !== undefined) tokens.adopt(options.token);
+    this.tokens = tokens;
     this.api = createApi({ server, tokens, ...(options.fetch !== undefined && { fetch: options.fetch }) });
     const me = meOf(account);
     const dialer = (path: string) =>
@@ -89,6 +93,7 @@ export class Session {
       policy: () => this.#account.policy,
       dialer,
       review: () => this.conversations.review(),
+      keep: () => this.#safekeeping?.note(),
       meet: () => this.refresh(),
       end: (code) => void this.#end(code),
       fault,
@@ -123,6 +128,7 @@ export class Session {
       Mailbox.last(store),
     ]);
     const session = new Session(options, { time, people, after });
+    session.#safekeeping = await session.#loadSafekeeping();
     await session.conversations.load();
     await session.#timers.start(async (conversation, due) => session.conversations.find(conversation)?.destroy(due));
     session.conversations.review();
@@ -132,6 +138,14 @@ export class Session {
   get account(): AccountRecord {
     return this.#account;
   }
+
+  get safekeeping(): Safekeeping {
+    if (this.#safekeeping === null) throw new TypeError("the session is not open");
+    return this.#safekeeping;
+  }
+
+  /** The server's time in ms. */
+  readonly now = (): number => this.#time.now();
 
   get online(): boolean {
     return this.#mailbox.online;
@@ -173,6 +187,28 @@ export class Session {
     this.#timers.close();
     this.#mailbox.close();
     this.conversations.close();
+    void this.#safekeeping?.close();
+  }
+
+  /** Resolves when a closed session has finished what was under way. */
+  async idle(): Promise<void> {
+    await Promise.all([this.conversations.idle(), this.#safekeeping?.close()]);
+  }
+
+  #loadSafekeeping(): Promise<Safekeeping> {
+    const { server, fetch, store, clock, live, fault } = this.#options;
+    return Safekeeping.load({
+      server,
+      ...(fetch !== undefined && { fetch }),
+      store,
+      account: () => this.#account,
+      tokens: this.tokens,
+      api: this.api,
+      clock,
+      now: this.now,
+      changed: () => live.changed(),
+      fault: (error) => fault("safekeeping", error),
+    });
   }
 
   get #isSettled(): boolean {

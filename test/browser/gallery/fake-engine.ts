@@ -18,6 +18,7 @@ export interface FakeState {
   readonly timelines: Map<ConversationId, MessageView[]>;
   readonly preview?: InvitePreview | Refusal;
   readonly devices?: readonly DeviceView[];
+  readonly words?: readonly string[];
   readonly invites?: readonly InviteView[];
 }
 
@@ -135,6 +136,15 @@ export function createFakeEngine(state: FakeState): FakeEngine {
     }),
     devices: async () => state.devices ?? [],
     revokeDevice: async () => undefined,
+    renameDevice: async () => undefined,
+    offerLink: async () => undefined,
+    confirmLink: async () => undefined,
+    cancelLink: async () => change({ linking: null }),
+    link: async () => undefined,
+    recoveryWords: async () => state.words ?? [],
+    confirmWords: async () => true,
+    recover: async () => undefined,
+    backUp: async () => undefined,
     settled: async () => undefined,
     close: async () => undefined,
   };
