@@ -80,6 +80,12 @@ const TABLE: Readonly<Record<string, Row>> = {
     own: 200,
   },
   "GET /api/devices": { ids: ["member"], path: (ids) => `/api/devices?member=${ids.member}`, admin: true, own: 200 },
+  "PATCH /api/devices/:id": {
+    ids: ["device"],
+    path: (ids) => `/api/devices/${ids.device}`,
+    body: () => ({ name: "Laptop" }),
+    own: 204,
+  },
   "DELETE /api/devices/:id": { ids: ["device"], path: (ids) => `/api/devices/${ids.device}`, own: 204 },
   "POST /api/key-packages": { ids: [], path: () => "/api/key-packages", body: () => ({ packages }), own: 204 },
   "POST /api/conversations": {
