@@ -77,9 +77,9 @@ export const link: Command = {
   usage: "[CODE] [--device NAME]",
   summary: "Link another device: without CODE on the one you have, with CODE on the new one",
   details: [
-    "The device you have shows a code and a QR code, good for ten minutes and one device. The new one enters it, with an",
-    "empty --profile. Both show the same digits; when you have compared them, the one you have hands over who you are and",
-    "all history. The server sees none of it.",
+    "The device you have shows a code and a QR code, good for ten minutes and one device. The new one enters it,",
+    "with an empty --profile. Both show the same digits; when you have compared them, the one you have hands over",
+    "who you are and all history. The server sees none of it.",
   ],
   arity: [0, 1],
   options: ["device"],
@@ -129,9 +129,9 @@ export const recovery: Command = {
   usage: "[confirm|new]",
   summary: "Show the 24 words that bring back everything when every device is lost",
   details: [
-    "The words are shown until three of them have been entered again with `kuvert recovery confirm`. `kuvert recovery new` makes",
-    "others; the old ones open nothing any more. Behind the words stands a sealed backup, brought up to date a minute after",
-    "a change while a command runs, and by `kuvert backup`.",
+    "The words are shown until three of them have been entered again with `kuvert recovery confirm`.",
+    "`kuvert recovery new` makes others; the old ones open nothing any more. Behind the words stands a sealed backup,",
+    "brought up to date a minute after a change while a command runs, and by `kuvert backup`.",
   ],
   arity: [0, 1],
   options: [],
@@ -140,7 +140,14 @@ export const recovery: Command = {
     const { args, engine } = context;
     const [what = "show"] = args;
     if (!["show", "confirm", "new"].includes(what)) throw new Failure("usage", "write: kuvert recovery [confirm|new]");
+    await settled(context);
     const { phrase } = engine.snapshot().safekeeping ?? { phrase: "none" };
+    if (what !== "new" && phrase === "elsewhere") {
+      throw new Failure(
+        "words_elsewhere",
+        "another of your devices has made your words; kuvert recovery new makes others",
+      );
+    }
     if (what === "confirm" && phrase === "none")
       throw new Failure("no_words", "there are no words yet; see kuvert recovery");
     if (what !== "new" && phrase === "confirmed") {

@@ -22,6 +22,7 @@ type LocalCode =
   | "no_words"
   | "wrong_words"
   | "words_confirmed"
+  | "words_elsewhere"
   | "interrupted"
   | "terminated";
 

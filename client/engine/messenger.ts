@@ -17,37 +17,18 @@ import {
 } from "./account.ts";
 import { deviceView, inviteView } from "./account-views.ts";
 import { createDoor, type Door, type TokenAnswer } from "./api.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { systemClock } from "./clock.ts";
 import type { Conversation } from "./conversation.ts";
 import { conversationView, keyOf, settingsOf, timelineOf } from "./conversation-view.ts";
 import { encryptionView } from "./encryption-view.ts";
 import { Gaining } from "./gaining.ts";
 import { isHistoryPending } from "./linking/hand-over.ts";
 import { Live } from "./live.ts";
+import type { MessengerOptions } from "./messenger-options.ts";
 import type { AccountRecord, IntentRecord } from "./records.ts";
 import { ScopedClock } from "./scoped-clock.ts";
 import { Session } from "./session.ts";
-import type { Store } from "./store.ts";
 import type { Engine, Snapshot } from "./view.ts";
-
-export interface MessengerOptions {
-  /** The profile's database; the engine closes it. */
-  readonly store: Store;
-  /** Origin of the server. */
-  readonly server: string;
-  readonly fetch?: typeof fetch;
-  readonly WebSocket?: typeof WebSocket;
-  readonly clock?: Clock;
-  /** What the platform knows of its network; without it, only trying tells. */
-  readonly network?: Network;
-  /** Told of what must not happen, for diagnosis; never with content. */
-  readonly log?: (where: string, error: unknown) => void;
-}
-
-/** The part of a page's or worker's global that knows about the network. */
-export interface Network extends Pick<EventTarget, "addEventListener" | "removeEventListener"> {
-  readonly navigator: { readonly onLine: boolean };
-}
 
 /** How long a server that did not say what it is is left alone, in ms. */
 const ASK_AGAIN = 5_000;

@@ -44,6 +44,8 @@ export class Safekeeping {
   #cancel: (() => void) | null = null;
   #failures = 0;
   #closed = false;
+  /** The member has a phrase that this device does not know. */
+  #isElsewhere = false;
 
   private constructor(options: SafekeepingOptions, phrase: PhraseRecord | undefined) {
     const { server, tokens, fetch } = options;
@@ -61,8 +63,12 @@ export class Safekeeping {
   }
 
   get state(): SafekeepingView {
-    const phrase = this.#phrase === undefined ? "none" : this.#phrase.words === null ? "confirmed" : "unconfirmed";
-    return { phrase, backup: this.#backup };
+    const { words } = this.#phrase ?? {};
+    const unknown = this.#isElsewhere ? "elsewhere" : "none";
+    return {
+      phrase: words === undefined ? unknown : words === null ? "confirmed" : "unconfirmed",
+      backup: this.#backup,
+    };
   }
 
   /** What a linked device needs to keep the backup when this one is gone. */
@@ -94,6 +100,12 @@ export class Safekeeping {
     if (!right || entered.length < 3) return false;
     await this.#keep({ ...phrase, words: null });
     return true;
+  }
+
+  /** Learns whether the member has a phrase that this device does not know. @throws {Refusal} unavailable */
+  async look(): Promise<void> {
+    if (this.#phrase !== undefined || this.#closed) return;
+    this.#find((await this.#enrolment.enrolled()) !== null);
   }
 
   /** Something that belongs into the backup has changed. */
@@ -131,7 +143,8 @@ export class Safekeeping {
     // A change from now on may come too late for this run
     this.#become("current");
     try {
-      if ((await this.#enrolment.enrolled())?.lookup !== phrase.lookup) return await this.#forget();
+      const enrolled = await this.#enrolment.enrolled();
+      if (enrolled?.lookup !== phrase.lookup) return await this.#forget(enrolled !== null);
       let outcome = await this.#attempt(phrase, false);
       // Another device wrote at the same time: look who keeps it
       if (outcome.kind === "contested") outcome = await this.#attempt(phrase, false);
@@ -175,10 +188,17 @@ export class Safekeeping {
   }
 
   /** Another device has put a new phrase in place of this one: its backup must not be touched. */
-  async #forget(): Promise<void> {
+  async #forget(isElsewhere: boolean): Promise<void> {
     await dropPhrase(this.#options.store);
     this.#phrase = undefined;
+    this.#find(isElsewhere);
     this.#become("none");
+  }
+
+  #find(isElsewhere: boolean): void {
+    if (this.#isElsewhere === isElsewhere) return;
+    this.#isElsewhere = isElsewhere;
+    this.#options.changed();
   }
 
   #become(backup: SafekeepingView["backup"]): void {

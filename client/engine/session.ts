@@ -256,6 +256,7 @@ export class Session {
       this.#account = { ...this.#account, tenant: { id, name, residency }, member, policy };
       await saveAccount(store, this.#account);
       await this.conversations.discover();
+      await this.safekeeping.look();
       this.#refreshFailures = 0;
       this.#hasRefreshed = true;
       this.#options.live.changed();

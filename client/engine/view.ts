@@ -86,11 +86,12 @@ export interface Account {
 }
 
 /**
- * How well a member is kept from losing everything. `phrase`: `unconfirmed` until a person has entered some of its words. `backup`: `current`, or
+ * How well a member is kept from losing everything. `phrase`: `unconfirmed` until a person has entered some of its words, `elsewhere` when only
+ * another device knows it. `backup`: `current`, or
  * `waiting` for a change to go in; `elsewhere` while another device keeps it; `distrusted` when what the server shows is not what was there.
  */
 export interface SafekeepingView {
-  readonly phrase: "none" | "unconfirmed" | "confirmed";
+  readonly phrase: "none" | "elsewhere" | "unconfirmed" | "confirmed";
   readonly backup: "none" | "current" | "waiting" | "elsewhere" | "distrusted";
 }
 

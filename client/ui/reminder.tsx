@@ -11,7 +11,7 @@ const RecoverySheet = lazy(() =>
 export function Reminder(): JSX.Element {
   const { view } = useSession();
   const [showing, setShowing] = createSignal(false);
-  const missing = () => view.safekeeping !== null && view.safekeeping.phrase !== "confirmed";
+  const missing = () => view.safekeeping?.phrase === "none" || view.safekeeping?.phrase === "unconfirmed";
   return (
     <>
       <Show when={missing()}>

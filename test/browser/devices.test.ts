@@ -49,7 +49,7 @@ async function showCode({ page }: Person): Promise<string> {
   await page.getByRole("button", { name: "Gerät hinzufügen" }).click();
   await page.getByText(/Gilt noch \d+:\d\d/).waitFor();
   await page.getByRole("img", { name: "QR-Code für das neue Gerät" }).waitFor();
-  return (await page.locator(".code").textContent()) ?? "";
+  return (await page.locator(".link-code").textContent()) ?? "";
 }
 
 const digitsOf = ({ page }: Person): Promise<string | null> => page.locator(".digits").textContent();

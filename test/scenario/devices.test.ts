@@ -222,7 +222,7 @@ describe("safekeeping", () => {
     await second.safekeeping.run();
     expect(second.safekeeping.state.backup).toBe("current");
     await first.safekeeping.run();
-    expect(first.safekeeping.state).toEqual({ phrase: "none", backup: "none" });
+    expect(first.safekeeping.state).toEqual({ phrase: "elsewhere", backup: "none" });
     const empty = await openSqliteStore(company.person("Anna once more").folder);
     await expect(comeBack({ ...door(), store: empty, deviceName: "x" }, old)).rejects.toMatchObject({
       code: "not_found",

@@ -185,6 +185,17 @@ describe("recovery", () => {
     await again.engine.backUp();
     expect(again.engine.snapshot().safekeeping?.backup).toBe("current");
   });
+
+  test("G11: a device that does not know its member's words says that another one does, rather than ask for new ones", async () => {
+    const [anna] = (await company.found("Anna")) as [Person];
+    const phone = await linkPhone(anna);
+    await phone.settled();
+    expect(phone.engine.snapshot().safekeeping).toEqual({ phrase: "none", backup: "none" });
+    await wordsOf(anna);
+    await phone.reopen();
+    await phone.settled();
+    expect(phone.engine.snapshot().safekeeping).toEqual({ phrase: "elsewhere", backup: "none" });
+  });
 });
 
 test("G7: a device takes another name, of its member's giving alone", async () => {

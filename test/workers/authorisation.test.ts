@@ -84,7 +84,8 @@ const TABLE: Readonly<Record<string, Row>> = {
     ids: ["device"],
     path: (ids) => `/api/devices/${ids.device}`,
     body: () => ({ name: "Laptop" }),
-    own: 204,
+    // What a device is called is not the owner's business either
+    own: 404,
   },
   "DELETE /api/devices/:id": { ids: ["device"], path: (ids) => `/api/devices/${ids.device}`, own: 204 },
   "POST /api/key-packages": { ids: [], path: () => "/api/key-packages", body: () => ({ packages }), own: 204 },

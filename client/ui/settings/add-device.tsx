@@ -21,7 +21,7 @@ function Code(props: { shown: Of<"shown"> }): JSX.Element {
       <p class="muted">{t().addDeviceLead}</p>
       <div class="device-code">
         <QrCode text={props.shown.address} label={t().addDeviceQr} />
-        <p class="code">{props.shown.code}</p>
+        <p class="link-code">{props.shown.code}</p>
         <p class="note">{t().addDeviceUntil(formatCountdown(props.shown.expiresAt - second()))}</p>
       </div>
     </>

@@ -11,18 +11,17 @@ export function Recovery(): JSX.Element {
   const [showing, setShowing] = createSignal(false);
   const [asking, setAsking] = createSignal(false);
   const phrase = () => view.safekeeping?.phrase ?? "none";
-  const state = () =>
-    ({ none: t().keepNone, unconfirmed: t().keepUnconfirmed, confirmed: t().keepConfirmed })[phrase()];
+  const has = () => phrase() === "confirmed" || phrase() === "elsewhere";
   return (
     <section class="card-section" aria-labelledby="recovery">
       <h2 id="recovery">{t().keepTitle}</h2>
       <p class="muted">{t().keepLead}</p>
       <div class="section-head">
         <p role="status">
-          {state()} {t().keepBackup[view.safekeeping?.backup ?? "none"]}
+          {t().keepPhrase[phrase()]} {t().keepBackup[view.safekeeping?.backup ?? "none"]}
         </p>
         <Show
-          when={phrase() === "confirmed"}
+          when={has()}
           fallback={
             <button type="button" class="button" onClick={() => setShowing(true)}>
               {t().keepShow}

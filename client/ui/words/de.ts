@@ -284,9 +284,12 @@ export const de = {
   keepTitle: "Wiederherstellung",
   keepLead:
     "Wenn Sie alle Geräte verlieren, bringen 24 Wörter alles zurück: wer Sie sind, Ihre Unterhaltungen und den Verlauf. Niemand sonst kann das, auch wir nicht.",
-  keepNone: "Sie haben noch keine Wörter.",
-  keepUnconfirmed: "Bitte zeigen Sie, dass Sie die Wörter aufgeschrieben haben.",
-  keepConfirmed: "Sie haben Ihre Wörter aufgeschrieben.",
+  keepPhrase: {
+    none: "Sie haben noch keine Wörter.",
+    elsewhere: "Ihre Wörter haben Sie auf einem anderen Ihrer Geräte bekommen.",
+    unconfirmed: "Bitte zeigen Sie, dass Sie die Wörter aufgeschrieben haben.",
+    confirmed: "Sie haben Ihre Wörter aufgeschrieben.",
+  },
   keepShow: "Wörter aufschreiben",
   keepNew: "Neue Wörter",
   keepNewQuestion: "Neue Wörter machen?",

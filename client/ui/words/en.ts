@@ -276,9 +276,12 @@ export const en: Words = {
   keepTitle: "Recovery",
   keepLead:
     "Should you lose every device, 24 words bring everything back: who you are, your conversations and their history. Nobody else can, not even we.",
-  keepNone: "You have no words yet.",
-  keepUnconfirmed: "Please show that you have written the words down.",
-  keepConfirmed: "You have written your words down.",
+  keepPhrase: {
+    none: "You have no words yet.",
+    elsewhere: "You were given your words on another of your devices.",
+    unconfirmed: "Please show that you have written the words down.",
+    confirmed: "You have written your words down.",
+  },
   keepShow: "Write down the words",
   keepNew: "New words",
   keepNewQuestion: "Make new words?",
