@@ -14,6 +14,8 @@ const unit: TestProjectConfiguration = {
     name: "unit",
     include: ["test/schemas/**/*.test.ts", "test/client/**/*.test.ts", "test/scripts/**/*.test.ts"],
     environment: "node",
+    // Some count in thousands; a busy machine needs its time.
+    testTimeout: 30_000,
     sequence: { groupOrder: 0 },
   },
 };

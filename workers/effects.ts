@@ -57,6 +57,7 @@ export class Effects<Effect> {
 
   /** When the next one is to be tried (again), in ms; null when there is none. */
   dueAt(): number | null {
+    if (this.#idle) return null;
     return this.#sql.exec<{ at: number | null }>("SELECT min(due_at) AS at FROM effects").one().at;
   }
 

@@ -5,18 +5,18 @@ import type * as v from "valibot";
 import { equalBytes } from "../../schemas/bytes.ts";
 import { decodeCbor, encodeCbor } from "../../schemas/cbor.ts";
 import { readHeader } from "../../schemas/envelope.ts";
-import type { EnvelopesFrame, ReadyFrame } from "../../schemas/frames.ts";
+import type { EnvelopesFrame, Head, ReadyFrame } from "../../schemas/frames.ts";
+import type { Draft } from "./draft.ts";
+import type { Outcome } from "./group/open.ts";
+import { openMany } from "./group/open-many.ts";
+import type { Group, Step } from "./group/state.ts";
 import { type Reading, takeIn } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Line } from "./line.ts";
 import { follow, type Linked } from "./log-proof.ts";
-import { pause } from "./pause.ts";
 
 /** Envelopes that share one write. */
 const PAGE = 256;
-const CAREFUL_PAGE = 32;
-/** A long page lets others have their turn this often. */
-const PAUSE_EVERY = 50;
 /** What was being taken in when the engine died this often is not looked at again. */
 const FATAL = 2;
 
@@ -28,6 +28,14 @@ interface Marker {
   readonly deaths: number;
 }
 
+/** What a page's messages are, opened before it was its turn, with the step that took. */
+interface Ahead {
+  readonly step?: Step;
+  readonly outcomes: ReadonlyMap<number, Outcome>;
+}
+
+const NOTHING: Ahead = { outcomes: new Map() };
+
 /** Brings a ledger forward along its log. */
 export class Arrivals {
   readonly #ledger: Ledger;
@@ -36,6 +44,8 @@ export class Arrivals {
   #careful: boolean;
   /** What was being taken in when an earlier run died. */
   #marker: Marker | null = null;
+  /** Where the log stood when the socket was opened, until that has been reached. */
+  #head: Head | null = null;
 
   constructor(ledger: Ledger, line: Line) {
     this.#ledger = ledger;
@@ -56,8 +66,9 @@ export class Arrivals {
     const { cursor, hash } = record;
     if (head.seq < cursor || (head.seq === cursor && !equalBytes(head.hash, hash))) return this.break();
     if (delivered > record.delivered) this.deliver(delivered);
-    const group = this.#ledger.group?.live;
-    if (first > cursor + 1 || (head.seq === cursor && group != null && head.epoch > group.number)) await this.lose();
+    this.#head = head;
+    if (first > cursor + 1) await this.lose();
+    await this.#compareEpoch();
     if (head.seq > cursor && !this.#ledger.record.lost) this.#line.pull(cursor);
     else if (head.seq > cursor && first <= cursor + 1) this.#line.pull(cursor);
   }
@@ -75,6 +86,7 @@ export class Arrivals {
       if (!this.#line.live) this.#line.pull(this.#ledger.record.cursor);
     }
     if (this.#line.live) this.#careful = false;
+    await this.#compareEpoch();
   }
 
   /** Everybody has everything up to `seq`. Saved with the next write: the server says it again at every resume. */
@@ -82,6 +94,14 @@ export class Arrivals {
     const { surroundings, id } = this.#ledger;
     this.#ledger.record = { ...this.#ledger.record, delivered: Math.min(seq, this.#ledger.record.cursor) };
     surroundings.live.timeline(id);
+  }
+
+  /** Commits may have been destroyed before this device saw them: then the group is behind although the log is not. */
+  async #compareEpoch(): Promise<void> {
+    const { group, record } = this.#ledger;
+    if (this.#head === null || record.cursor < this.#head.seq) return;
+    if (group?.live != null && group.live.number < this.#head.epoch) await this.lose();
+    this.#head = null;
   }
 
   /** The group cannot follow the log any more. */
@@ -101,42 +121,68 @@ export class Arrivals {
   }
 
   async #takeAll(linked: readonly Linked[]): Promise<boolean> {
+    let ahead: Promise<Ahead> | undefined;
     for (let at = 0; at < linked.length; ) {
       const page = this.#page(linked, at);
-      if (!(await this.#takePage(page))) return false;
       at += page.length;
+      const isMarked = this.#careful || isCommit(page[0]);
+      const quarantined = isMarked && (await this.#mark(page));
+      const draft = this.#ledger.draft();
+      if (isMarked) draft.batch.delete("quarantine", this.#ledger.id);
+      const opened = quarantined ? undefined : await (ahead ?? this.#openAhead(draft.group, page));
+      if (!(await this.#takePage(draft, { page, quarantined, opened }))) return false;
+      // The next page is opened while this one is written; marked ones must wait for their mark
+      const next = this.#careful || at === linked.length ? [] : this.#page(linked, at);
+      ahead = next.length === 0 || isCommit(next[0]) ? undefined : this.#openAhead(draft.group, next);
+      await this.#ledger.save(draft);
     }
     return true;
   }
 
-  async #takePage(page: readonly Linked[]): Promise<boolean> {
+  async #takePage(
+    draft: Draft,
+    given: { page: readonly Linked[]; quarantined: boolean; opened: Ahead | undefined },
+  ): Promise<boolean> {
     const { surroundings, outbox, heads } = this.#ledger;
-    const isMarked = this.#careful || isCommit(page[0]);
-    const quarantined = isMarked && (await this.#mark(page));
-    const draft = this.#ledger.draft();
-    if (isMarked) draft.batch.delete("quarantine", this.#ledger.id);
+    const { page, quarantined, opened } = given;
+    if (opened?.step !== undefined) draft.step(opened.step);
     const reading: Reading = {
       outbox,
       heads,
       me: surroundings.context.me.member,
       now: surroundings.time.now(),
       quarantined,
+      opened: opened?.outcomes ?? new Map(),
     };
-    for (const [index, { envelope, hash }] of page.entries()) {
+    for (const { envelope, hash } of page) {
       if ((await takeIn(draft, envelope, reading)) === "broken") return false;
       draft.set({ cursor: envelope.seq, hash, known: Math.max(draft.record.known, envelope.seq) });
       heads.add({ seq: envelope.seq, hash });
-      if (index % PAUSE_EVERY === PAUSE_EVERY - 1) await pause();
     }
-    await this.#ledger.save(draft);
     return true;
+  }
+
+  /** Opens others' messages of a page side by side if they are all in order; otherwise intake opens them one by one. */
+  async #openAhead(group: Group | null, page: readonly Linked[]): Promise<Ahead> {
+    const { outbox, record } = this.#ledger;
+    const foreign = page.flatMap(({ envelope: { id, seq, bytes } }) =>
+      bytes === null || outbox.find(id) !== undefined ? [] : [{ seq, bytes }],
+    );
+    if (group === null || record.lost || foreign.length < 2) return NOTHING;
+    const many = await openMany(
+      group,
+      foreign.map(({ bytes }) => bytes),
+    );
+    if (many === undefined) return NOTHING;
+    const outcomes = many.messages.map((message, index): [number, Outcome] => [foreign[index]?.seq ?? 0, message]);
+    return { step: many, outcomes: new Map(outcomes) };
   }
 
   /** Envelopes that may share a write: a commit stands alone. */
   #page(linked: readonly Linked[], at: number): readonly Linked[] {
     const first = linked[at];
     const isSuspect = this.#marker !== null && (first?.envelope.seq ?? 0) <= this.#marker.to;
-    const limit = isSuspect ? 1 : this.#careful ? CAREFUL_PAGE : PAGE;
+    const limit = isSuspect ? 1 : PAGE;
     let end = at + 1;
     if (!isCommit(first)) while (end < linked.length && end - at < limit && !isCommit(linked[end])) end++;
     return linked.slice(at, end);

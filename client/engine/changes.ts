@@ -96,8 +96,8 @@ export class Changes {
     return this.#wish({ kind: "refresh" });
   }
 
-  /** Lets this device in again with what the server keeps of the group. @returns the intent to send, if it can be made */
-  async rejoin({ groupInfo, generation }: { groupInfo: Uint8Array; generation: number }): Promise<void> {
+  /** Lets this device in again with what the server keeps of the group; false when that leads nowhere. */
+  async rejoin({ groupInfo, generation }: { groupInfo: Uint8Array; generation: number }): Promise<boolean> {
     const { group, id, surroundings, outbox } = this.#ledger;
     const known = group?.generation === generation ? group : undefined;
     const made = await joinExternally({
@@ -108,9 +108,13 @@ export class Changes {
       known,
       now: surroundings.time.now(),
     });
-    if (made.kind === "refused") return surroundings.fault("rejoin", new Error(made.reason));
+    if (made.kind === "refused") {
+      surroundings.fault("rejoin", new Error(made.reason));
+      return false;
+    }
     const intent = outbox.compose({ kind: "rejoin" }, surroundings.time.now());
     await this.#keep(intent, made);
+    return true;
   }
 
   async #claim(member: MemberId): Promise<Addition[]> {

@@ -66,12 +66,19 @@ export class Consent {
       await this.#changes.prepare(intent);
       this.#failures = 0;
       if (intent.wish?.kind === "create") await this.#founded();
-      if (intent.wish?.kind === "leave") await this.#ledger.turn(() => this.#changes.make(intent));
+      if (intent.wish?.kind === "leave") await this.#left(intent);
     } catch (error) {
       if (mayPass(error)) return this.#askLater();
       await this.#ledger.turn(() => this.#departures.fail(intent, codeOf(error)));
       throw error;
     }
+  }
+
+  async #left(intent: IntentRecord): Promise<void> {
+    await this.#ledger.turn(async () => {
+      await this.#changes.make(intent);
+      for (const waiting of this.#ledger.outbox.open) await this.#departures.fail(waiting, "forbidden");
+    });
   }
 
   async #founded(): Promise<void> {

@@ -1,7 +1,7 @@
 // Owns one conversation as people use it: what they do goes into its outbox, what its socket brings goes through arrivals, and it says
 // whether it needs a socket. Its parts own the rest: ledger (truth), arrivals, departures, changes, line.
 
-import type { ServerFrame } from "../../schemas/frames.ts";
+import type { RefusedFrame, ServerFrame } from "../../schemas/frames.ts";
 import type { RefusalCode } from "../../schemas/refusal.ts";
 import { Arrivals } from "./arrivals.ts";
 import { Changes } from "./changes.ts";
@@ -14,10 +14,14 @@ import type { Ending } from "./link.ts";
 import { pause } from "./pause.ts";
 import type { IntentRecord, Wish } from "./records.ts";
 import type { Due } from "./timers.ts";
+import { WayBack } from "./way-back.ts";
 
 /** Members online at the same time wait differently long before they commit a removal out: one of them wins, the others need not try. */
 const EXPEL_WITHIN = 1_500;
 
+/** A question the server has no answer to now is asked again after this long, in ms. */
+const ASK_AGAIN = 5_000;
+const DRAIN_LOOK = 50;
 /** Frames that follow each other this closely, in ms, are given a moment to gather, so that they share a write. */
 const STREAMING = 20;
 
@@ -29,12 +33,12 @@ export class Conversation {
   readonly #arrivals: Arrivals;
   readonly #departures: Departures;
   readonly #changes: Changes;
+  readonly #wayBack: WayBack;
   #inbox: ServerFrame[] = [];
   #draining = false;
   #drainedAt = Number.NEGATIVE_INFINITY;
   /** This device has just removed somebody, so it commits the removal at once. */
   #eager = false;
-  #askedForGroup = false;
 
   constructor(ledger: Ledger) {
     this.ledger = ledger;
@@ -48,8 +52,17 @@ export class Conversation {
       onRoom: () => this.#pump(),
     });
     this.#changes = new Changes(ledger);
+    this.#wayBack = new WayBack(ledger, {
+      line: this.#line,
+      changes: this.#changes,
+      again: () => (this.#caughtUp && !this.#over ? this.#proceed() : Promise.resolve()),
+    });
     this.#arrivals = new Arrivals(ledger, this.#line);
-    this.#departures = new Departures(ledger, { line: this.#line, changes: this.#changes });
+    this.#departures = new Departures(ledger, {
+      line: this.#line,
+      changes: this.#changes,
+      again: () => this.#pump(),
+    });
     this.consent = new Consent(ledger, {
       changes: this.#changes,
       departures: this.#departures,
@@ -140,6 +153,16 @@ export class Conversation {
     await this.consent.ask(await this.wish(wish));
   }
 
+  /** Resolves when nothing waits to be sent, or cannot be sent now, or `most` ms have passed. */
+  async drained(most: number): Promise<void> {
+    const { outbox, surroundings } = this.ledger;
+    const { clock } = surroundings;
+    const until = clock.now() + most;
+    while (outbox.open.length > 0 && this.#line.live && clock.now() < until) {
+      await new Promise<void>((resolve) => clock.after(DRAIN_LOOK, resolve));
+    }
+  }
+
   /** A failed text is tried again, after everything that waits now. */
   async retry(intent: IntentRecord): Promise<void> {
     const { outbox, surroundings } = this.ledger;
@@ -215,7 +238,7 @@ export class Conversation {
 
   #opened(): void {
     this.#inbox = [];
-    this.#askedForGroup = false;
+    this.#wayBack.reset();
     this.#departures.reset();
   }
 
@@ -271,43 +294,31 @@ export class Conversation {
     if (frame.type === "ready") {
       await this.ledger.surroundings.time.observe(frame.now);
       await this.#arrivals.ready(frame);
-      if (this.ledger.record.lost && !this.#line.live) this.#askForGroup();
+      if (this.ledger.record.lost && !this.#line.live) this.#wayBack.ask();
     } else if (frame.type === "delivered") this.#arrivals.deliver(frame.seq);
     else if (frame.type === "behind") this.#line.pull(record.cursor);
     else if (frame.type === "removals") this.#expelSoon(frame.leaves);
-    else if (frame.type === "refused") {
-      if (frame.code === "removal_pending" && Array.isArray(frame.detail.leaves)) {
-        this.#expelSoon(frame.detail.leaves.map(Number));
-      }
-      await this.#departures.refused(frame);
-    } else if (frame.type === "group_info") await this.#rejoin(frame);
+    else if (frame.type === "refused") await this.#refused(frame);
+    else if (frame.type === "group_info") await this.#wayBack.go(frame);
+  }
+
+  async #refused(frame: RefusedFrame): Promise<void> {
+    const { code, detail, id } = frame;
+    if (code === "removal_pending" && Array.isArray(detail.leaves)) this.#expelSoon(detail.leaves.map(Number));
+    if (id !== null) return this.#departures.refused(frame);
+    // It was a question: the same again, later
+    this.#line.forgo();
+    this.ledger.surroundings.clock.after(Math.max(ASK_AGAIN, Number(detail.retryAfter ?? 0)), () => {
+      this.#wayBack.reset();
+      if (!this.#line.live) this.#line.pull(this.ledger.record.cursor);
+    });
   }
 
   /** Caught up: sends what waits, or first gets back into a group it lost. */
   async #proceed(): Promise<void> {
-    if (this.ledger.record.lost && !this.ledger.outbox.open.some(({ wish }) => wish?.kind === "rejoin"))
-      this.#askForGroup();
+    const { outbox, record } = this.ledger;
+    if (record.lost && !outbox.open.some(({ wish }) => wish?.kind === "rejoin")) this.#wayBack.ask();
     await this.#departures.pump();
-  }
-
-  #askForGroup(): void {
-    if (this.#askedForGroup) return;
-    this.#askedForGroup = this.#line.send({ type: "group_info" });
-  }
-
-  async #rejoin({ bytes, head }: Extract<ServerFrame, { type: "group_info" }>): Promise<void> {
-    this.#askedForGroup = false;
-    const { record } = this.ledger;
-    if (!record.lost || bytes === null) return;
-    if (!this.#line.live) {
-      // What lies between is lost to this device: it goes on where the group stands now
-      const draft = this.ledger.draft();
-      draft.set({ cursor: head.seq, hash: head.hash, known: head.seq });
-      await this.ledger.save(draft);
-      this.#line.pull(head.seq);
-      return;
-    }
-    await this.#changes.rejoin({ groupInfo: bytes, generation: head.generation });
   }
 
   #expelSoon(leaves: readonly number[]): void {

@@ -27,30 +27,35 @@ export class Departures {
   readonly #ledger: Ledger;
   readonly #line: Line;
   readonly #changes: Changes;
+  /** Told when what was put off may be tried again. */
+  readonly #again: () => void;
   /** Intents, by order, that left on the present socket. */
   readonly #sent = new Set<number>();
   readonly #refusedCommits = new Map<number, number>();
   /** Nobody may speak in this epoch any more: a removal has to be committed first. */
   #held: number | null = null;
-  #pausedUntil = 0;
+  /** Calls off the wait after a refusal that may pass; null when there is none. */
+  #wait: (() => void) | null = null;
 
-  constructor(ledger: Ledger, { line, changes }: { line: Line; changes: Changes }) {
+  constructor(ledger: Ledger, { line, changes, again }: { line: Line; changes: Changes; again: () => void }) {
     this.#ledger = ledger;
     this.#line = line;
     this.#changes = changes;
+    this.#again = again;
   }
 
   /** A new socket: nothing has been sent on it. */
   reset(): void {
     this.#sent.clear();
     this.#held = null;
-    this.#pausedUntil = 0;
+    this.#wait?.();
+    this.#wait = null;
   }
 
   /** Sends what can be sent now. Only for a line that has caught up with its log. */
   async pump(): Promise<void> {
-    const { record, surroundings } = this.#ledger;
-    if (record.state === "ended" || record.state === "broken" || surroundings.clock.now() < this.#pausedUntil) return;
+    const { record } = this.#ledger;
+    if (record.state === "ended" || record.state === "broken" || this.#wait !== null) return;
     if (record.lost || this.#ledger.group?.live == null) return this.#sendChange(this.#pending("rejoin"));
     // Who was not told the settings yet cannot know what to leave as it is
     const open = this.#ledger.outbox.open.filter(({ wish }) => wish?.kind !== "settings" || record.introduced);
@@ -187,6 +192,8 @@ export class Departures {
     const attempts = (this.#refusedCommits.get(intent.order) ?? 0) + 1;
     this.#refusedCommits.set(intent.order, attempts);
     if (attempts >= COMMIT_ATTEMPTS || intent.wish?.kind === "rejoin") return this.fail(intent, "commit_forbidden");
+    // Whoever could not be added may have another device by now
+    this.#changes.forget(intent);
     const draft = this.#ledger.draft();
     this.#unseal(draft, intent);
     const open: IntentRecord = { ...intent, sealed: null };
@@ -204,10 +211,10 @@ export class Departures {
 
   #pause(delay: number): void {
     const { clock } = this.#ledger.surroundings;
-    const wait = Math.max(RETRY_AFTER / 2, delay) * (1 + clock.random() / 2);
-    this.#pausedUntil = clock.now() + wait;
-    clock.after(wait, () => {
-      if (this.#line.live) void this.#ledger.turn(() => this.pump());
+    this.#wait?.();
+    this.#wait = clock.after(Math.max(RETRY_AFTER / 2, delay) * (1 + clock.random() / 2), () => {
+      this.#wait = null;
+      this.#again();
     });
   }
 

@@ -22,6 +22,8 @@ export interface Reading {
   readonly now: number;
   /** This envelope was being taken in when the engine died, more than once. */
   readonly quarantined: boolean;
+  /** Messages that were opened ahead, by seq; the draft has taken their step. */
+  readonly opened: ReadonlyMap<number, Outcome>;
 }
 
 /** `broken`: somebody else saw another log than this device. */
@@ -41,12 +43,15 @@ export async function takeIn(draft: Draft, envelope: Envelope, reading: Reading)
   }
   const isOwnReturn = own?.wish?.kind === "rejoin" && own.sealed !== null && equalBytes(own.sealed.bytes, bytes);
   if (draft.group === null || (draft.record.lost && !isOwnReturn)) return "taken";
-  const { outcome, ...step } = await open(draft.group, bytes, {
-    acceptedAt: envelope.acceptedAt,
-    quarantined: reading.quarantined,
-  });
-  draft.step(step);
+  const outcome = reading.opened.get(envelope.seq) ?? (await openOne(draft, envelope, reading.quarantined));
   return weigh(draft, { outcome, envelope, own, reading });
+}
+
+async function openOne(draft: Draft, { bytes, acceptedAt }: Envelope, quarantined: boolean): Promise<Outcome> {
+  if (draft.group === null || bytes === null) return { kind: "skipped", reason: "not_in_group" };
+  const { outcome, ...step } = await open(draft.group, bytes, { acceptedAt, quarantined });
+  draft.step(step);
+  return outcome;
 }
 
 function weigh(

@@ -92,6 +92,11 @@ export class Line {
     this.#pulling = this.send({ type: "pull", after });
   }
 
+  /** The page that was asked for will not come. */
+  forgo(): void {
+    this.#pulling = false;
+  }
+
   /** Everything up to `seq` is durable here. */
   confirm(seq: number): void {
     this.send({ type: "confirm", seq });

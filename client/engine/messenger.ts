@@ -30,6 +30,8 @@ import { ScopedClock } from "./scoped-clock.ts";
 import { Session } from "./session.ts";
 import type { Engine, Snapshot } from "./view.ts";
 
+/** How long leaving waits for what is still to be sent, in ms. */
+const LAST_WORDS = 3_000;
 /** How long a server that did not say what it is is left alone, in ms. */
 const ASK_AGAIN = 5_000;
 
@@ -138,7 +140,12 @@ class Messenger implements Engine {
 
   remove: Engine["remove"] = async (id, member) => this.#findOpen(id).change({ kind: "remove", member });
 
-  leave: Engine["leave"] = async (id) => this.#findOpen(id).change({ kind: "leave" });
+  leave: Engine["leave"] = async (id) => {
+    const conversation = this.#findOpen(id);
+    // What was said before leaving should be heard
+    await conversation.drained(LAST_WORDS);
+    await conversation.change({ kind: "leave" });
+  };
 
   send: Engine["send"] = async (id, text, expiresIn) => {
     const conversation = this.#findOpen(id);
@@ -258,7 +265,8 @@ class Messenger implements Engine {
   }
 
   get #ready(): Session {
-    if (this.#session === null) throw new Refusal(this.#ended?.code ?? "unauthenticated");
+    const account = this.#session?.account ?? this.#ended;
+    if (this.#session === null || account?.state === "ended") throw new Refusal(account?.code ?? "unauthenticated");
     return this.#session;
   }
 
@@ -267,7 +275,7 @@ class Messenger implements Engine {
   }
 
   #find(id: ConversationId): Conversation {
-    const conversation = this.#ready.conversations.find(id);
+    const conversation = (this.#session ?? this.#ready).conversations.find(id);
     if (conversation === undefined) throw new Refusal("not_found");
     return conversation;
   }

@@ -55,6 +55,7 @@ export class Session {
   #account: AccountRecord;
   #safekeeping: Safekeeping | null = null;
   #refreshing: Promise<void> | null = null;
+  #isStale = false;
   #refreshFailures = 0;
   #hasRefreshed = false;
 
@@ -153,8 +154,11 @@ export class Session {
 
   /** Fetches anew what the server knows of tenant and members; tries again by itself. */
   refresh(): void {
+    // What is being fetched may be older than what there is to hear of
+    this.#isStale = this.#refreshing !== null;
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = null;
+      if (this.#isStale) this.refresh();
       this.#check();
     });
   }

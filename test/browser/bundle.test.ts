@@ -22,7 +22,7 @@ function needed(name: string, found = new Set<string>()): ReadonlySet<string> {
   return found;
 }
 
-test("U18 page, styles and engine weigh at most 150 KB gzipped, and the settings load later", () => {
+test("U18: page, styles and engine weigh at most 150 KB gzipped, and the settings load later", () => {
   const files = [...needed("index.html")];
   const weight = files.reduce((sum, file) => sum + gzipSync(readFileSync(join(DIST, file))).length, 0);
   expect(files.filter((file) => /worker-.*\.js$/.test(file))).toHaveLength(1);

@@ -129,7 +129,7 @@ afterAll(async () => {
 });
 
 describe.each(MODES)("$name", ({ name: mode, viewport, colorScheme, locale }) => {
-  test("U1 U2 every screen stands, names all its controls, and is legible", { timeout: 240_000 }, async () => {
+  test("U1, U2: every screen stands, names all its controls, and is legible", { timeout: 240_000 }, async () => {
     const context = await openProfile(browser, { ...viewport, colorScheme, locale });
     const complaints = gatherComplaints(context);
     const page = await context.newPage();
@@ -152,7 +152,7 @@ describe.each(MODES)("$name", ({ name: mode, viewport, colorScheme, locale }) =>
   });
 });
 
-test("U2 the checks notice a control without a name and a text that is too pale", async () => {
+test("U2: the checks notice a control without a name and a text that is too pale", async () => {
   const context = await openProfile(browser);
   const page = await context.newPage();
   await page.setContent('<button></button><input><a href="/"></a><p id="pale">pale</p><p>good</p>');
@@ -163,7 +163,7 @@ test("U2 the checks notice a control without a name and a text that is too pale"
 });
 
 describe("timeline", () => {
-  test("U3 a long history is rendered a window at a time and keeps its place while older lines come in", async () => {
+  test("U3: a long history is rendered a window at a time and keeps its place while older lines come in", async () => {
     const context = await openProfile(browser);
     const page = await context.newPage();
     await page.goto(`${served.url}/c/${LONG}?scene=busy`);
@@ -190,7 +190,7 @@ describe("timeline", () => {
     await context.close();
   });
 
-  test("U4 what is typed stays with its conversation, Enter sends, Shift and Enter does not", async () => {
+  test("U4: what is typed stays with its conversation, Enter sends, Shift and Enter does not", async () => {
     const context = await openProfile(browser);
     const page = await context.newPage();
     await page.goto(`${served.url}/c/${TEAM}?scene=busy`);
@@ -209,7 +209,7 @@ describe("timeline", () => {
     await context.close();
   });
 
-  test("U5 arrow keys walk the list, Escape closes a panel and gives the focus back", async () => {
+  test("U5: arrow keys walk the list, Escape closes a panel and gives the focus back", async () => {
     const context = await openProfile(browser);
     const page = await context.newPage();
     await page.goto(`${served.url}/?scene=busy`);

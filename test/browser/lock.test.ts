@@ -35,7 +35,7 @@ const told = (tab: Page): Promise<string[]> => tab.evaluate(() => page.told());
 const take = (tab: Page): Promise<void> => tab.evaluate(() => page.take());
 const expire = (tab: Page): Promise<void> => tab.evaluate(() => page.expire());
 
-test("C19 one tab serves, and another learns that it does not after a short wait", async () => {
+test("N19: one tab serves, and another learns that it does not after a short wait", async () => {
   const first = await openTab();
   await expect.poll(() => told(first)).toEqual(["serve"]);
   const second = await openTab();
@@ -45,7 +45,7 @@ test("C19 one tab serves, and another learns that it does not after a short wait
   expect(await told(first)).toEqual(["serve"]);
 });
 
-test("C19 a tab that is closed leaves its turn to the next", async () => {
+test("N19: a tab that is closed leaves its turn to the next", async () => {
   const first = await openTab();
   await expect.poll(() => told(first)).toEqual(["serve"]);
   const second = await openTab();
@@ -53,7 +53,7 @@ test("C19 a tab that is closed leaves its turn to the next", async () => {
   await expect.poll(() => told(second)).toEqual(["serve"]);
 });
 
-test("C20 a turn is handed over when asked for, and only once everything is put down", async () => {
+test("N20: a turn is handed over when asked for, and only once everything is put down", async () => {
   const first = await openTab(true);
   await expect.poll(() => told(first)).toEqual(["serve"]);
   const second = await openTab();
@@ -67,7 +67,7 @@ test("C20 a turn is handed over when asked for, and only once everything is put 
   expect(await told(second)).toEqual(["serve", "after 5000"]);
 });
 
-test("C20 turns go back and forth, and whoever asks goes before those who wait", async () => {
+test("N20: turns go back and forth, and whoever asks goes before those who wait", async () => {
   const tabs = [await openTab(), await openTab(), await openTab()] as const;
   const turnsOf = async (tab: Page) => (await told(tab)).filter((line) => line === "serve").length;
   const [first, second, third] = tabs;
@@ -81,7 +81,7 @@ test("C20 turns go back and forth, and whoever asks goes before those who wait",
   expect(await Promise.all(tabs.map(turnsOf))).toEqual([2, 1, 1]);
 });
 
-test("C21 a turn is taken by force from a tab that does not hand it over, and that tab is told", async () => {
+test("N21: a turn is taken by force from a tab that does not hand it over, and that tab is told", async () => {
   const first = await openTab();
   await expect.poll(() => told(first)).toEqual(["serve"]);
   await first.evaluate(() => page.freeze());
@@ -97,7 +97,7 @@ test("C21 a turn is taken by force from a tab that does not hand it over, and th
   expect(await told(first)).toEqual(["serve", "wanted", "end AbortError"]);
 });
 
-test("C21 a tab whose work fails is told why, and lets the next one try", async () => {
+test("N21: a tab whose work fails is told why, and lets the next one try", async () => {
   const first = await context.newPage();
   await first.goto(served.url);
   await first.waitForFunction(() => "page" in globalThis);

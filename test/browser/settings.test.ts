@@ -31,7 +31,7 @@ async function leaveAll(people: readonly Person[]): Promise<void> {
   expect(complaints).toEqual([]);
 }
 
-test("U13 name, lifetime, removal and leaving reach everybody in a conversation", async () => {
+test("U13: name, lifetime, removal and leaving reach everybody in a conversation", async () => {
   const [anna, ben, carla] = [await arrive(), await arrive(), await arrive()];
   await anna.signUp(server.url, "Bäckerei Sommer", "Anna Sommer");
   const link = await anna.invite("5 Personen");
@@ -70,7 +70,7 @@ test("U13 name, lifetime, removal and leaving reach everybody in a conversation"
   await leaveAll([anna, ben, carla]);
 });
 
-test("U14 an invitation that was withdrawn, and one that was used, say so", async () => {
+test("U14: an invitation that was withdrawn, and one that was used, say so", async () => {
   const [anna, ben] = [await arrive(), await arrive()];
   await anna.signUp(server.url, "Imkerei Holm", "Anna Holm");
   const single = await anna.invite("1 Person");
@@ -96,7 +96,7 @@ test("U14 an invitation that was withdrawn, and one that was used, say so", asyn
   await leaveAll([anna, ben, carla]);
 });
 
-test("U15 a device that was signed out says so at once, and begins anew with nothing left of the old", async () => {
+test("U15: a device that was signed out says so at once, and begins anew with nothing left of the old", async () => {
   const [anna, ben] = [await arrive(), await arrive()];
   await anna.signUp(server.url, "Gärtnerei Blum", "Anna Blum");
   await ben.join(await anna.invite("1 Person"), "Ben Blum");
@@ -114,7 +114,7 @@ test("U15 a device that was signed out says so at once, and begins anew with not
   await leaveAll([anna, ben]);
 });
 
-test("U16 language and colours are switched at once and stay after a reload", async () => {
+test("U16: language and colours are switched at once and stay after a reload", async () => {
   const anna = await arrive();
   await anna.signUp(server.url, "Werkstatt Kern", "Anna Kern");
   await anna.page.getByRole("button", { name: "Einstellungen" }).click();
@@ -128,7 +128,7 @@ test("U16 language and colours are switched at once and stay after a reload", as
   await leaveAll([anna]);
 });
 
-test("U17 what came while one looked elsewhere is counted, marked where it begins, and read once seen", async () => {
+test("U17: what came while one looked elsewhere is counted, marked where it begins, and read once seen", async () => {
   const [anna, ben] = [await arrive(), await arrive()];
   await anna.signUp(server.url, "Kanzlei Lot", "Anna Lot");
   await ben.join(await anna.invite("1 Person"), "Ben Lot");

@@ -48,7 +48,7 @@ describe("contract", () => {
 });
 
 describe("openers", () => {
-  test("S5 the last opener is the only writer, also over a page that knows nothing of it", async () => {
+  test("S5: the last opener is the only writer, also over a page that knows nothing of it", async () => {
     const first = await openPage();
     const second = await first.context().newPage();
     await load(second);
@@ -63,7 +63,7 @@ describe("openers", () => {
     await first.context().close();
   });
 
-  test("S9 a profile of a newer build is refused", async () => {
+  test("S9: a profile of a newer build is refused", async () => {
     const tab = await openPage();
     await tab.evaluate(() => page.upgrade("newer"));
     const outcome = await tab.evaluate(() => page.open("s", "newer"));
@@ -71,7 +71,7 @@ describe("openers", () => {
     await tab.context().close();
   });
 
-  test("S9 a store whose database the browser has taken away refuses, and says so", async () => {
+  test("S9: a store whose database the browser has taken away refuses, and says so", async () => {
     const tab = await openPage();
     await tab.evaluate(() => page.open("s", "gone"));
     const devtools = await tab.context().newCDPSession(tab);
@@ -87,7 +87,7 @@ describe("openers", () => {
 });
 
 describe("room", () => {
-  test("S6 a full disk refuses with quota, leaves nothing half-written, and writes go on once there is room", async () => {
+  test("S6: a full disk refuses with quota, leaves nothing half-written, and writes go on once there is room", async () => {
     const tab = await openPage();
     const devtools = await tab.context().newCDPSession(tab);
     const { origin } = new URL(served.url);
@@ -132,7 +132,7 @@ async function startChromium(profile: string): Promise<OwnChromium> {
 }
 
 describe("crashes", () => {
-  test("S4 a browser killed with -9 in mid-write loses nothing it confirmed and leaves nothing half-written", {
+  test("S4: a browser killed with -9 in mid-write loses nothing it confirmed and leaves nothing half-written", {
     timeout: 180_000,
   }, async () => {
     const profile = mkdtempSync(join(tmpdir(), "kuvert-chromium-"));

@@ -52,7 +52,7 @@ describe("the walk", () => {
     });
   });
 
-  test("U6 a company signs up and a second person joins by link", async () => {
+  test("U6: a company signs up and a second person joins by link", async () => {
     anna = await Person.at(await openProfile(browser));
     await anna.page.goto(server.url);
     await anna.page.getByText("Dieser Server läuft lokal").waitFor();
@@ -70,7 +70,7 @@ describe("the walk", () => {
     await carla.join(link, "Carla Winkler");
   });
 
-  test("U6 two people talk both ways and see what was delivered", async () => {
+  test("U6: two people talk both ways and see what was delivered", async () => {
     await ben.start(["Anna Sommer"]);
     await ben.send("Guten Morgen Anna!");
     await anna.open("Ben Aydın");
@@ -81,7 +81,7 @@ describe("the walk", () => {
     await anna.sent("Guten Morgen Ben, hast du gut geschlafen?", /Zugestellt/);
   });
 
-  test("U6 a third person is added to a group and reads what is said from then on", async () => {
+  test("U6: a third person is added to a group and reads what is said from then on", async () => {
     await anna.start(["Ben Aydın"], "Backstube");
     await anna.send("Nur für zwei");
     await ben.open("Backstube");
@@ -107,7 +107,7 @@ describe("the walk", () => {
     await picture(carla.page, "walk-3-phone");
   });
 
-  test("X U7 a message of ten seconds goes from both screens, both databases and the server, and never reaches who was away", async () => {
+  test("U7, X40: a message of ten seconds goes from both screens, both databases and the server, and never reaches who was away", async () => {
     await carla.page.close();
     const before = ciphertexts();
     await anna.send("Der Zugangscode ist 4471", "10 Sekunden");
@@ -136,7 +136,7 @@ describe("the walk", () => {
     expect(await carla.stored("Der Zugangscode ist 4471")).toBe(0);
   });
 
-  test("U8 a reload comes back to the same conversation and goes on", async () => {
+  test("U8: a reload comes back to the same conversation and goes on", async () => {
     await anna.page.reload();
     await anna.page.getByRole("heading", { name: "Backstube" }).waitFor();
     await anna.sees("Willkommen Carla!");
@@ -144,7 +144,7 @@ describe("the walk", () => {
     await ben.sees("Wieder da");
   });
 
-  test("U8 what is written offline waits, and is there once on all sides after the network is back", async () => {
+  test("U8: what is written offline waits, and is there once on all sides after the network is back", async () => {
     await ben.context.setOffline(true);
     cable.pull();
     await ben.page.getByText("Offline. Nachrichten gehen hinaus").waitFor();
@@ -166,7 +166,7 @@ describe("the walk", () => {
     ben.complaints.splice(0, ben.complaints.length, ...unexpected);
   });
 
-  test("U9 a second tab offers to take over, and the first then offers the same", async () => {
+  test("U9: a second tab offers to take over, and the first then offers the same", async () => {
     const first = anna.page;
     const second = await anna.context.newPage();
     await second.goto(server.url);
@@ -183,7 +183,7 @@ describe("the walk", () => {
     await anna.sees("Aus dem zweiten Tab");
   });
 
-  test("U10 the encryption panel shows everyone the same code", async () => {
+  test("U10: the encryption panel shows everyone the same code", async () => {
     for (const person of [anna, ben, carla]) {
       await person.page.getByRole("button", { name: "Wie ist das verschlüsselt?" }).click();
     }
@@ -197,7 +197,7 @@ describe("the walk", () => {
     expect(await namelessControls(anna.page)).toEqual([]);
   });
 
-  test("U11 the walk broke no rule of the content policy and left no error on any console", () => {
+  test("U11: the walk broke no rule of the content policy and left no error on any console", () => {
     expect({ anna: anna.complaints, ben: ben.complaints, carla: carla.complaints }).toEqual({
       anna: [],
       ben: [],
@@ -206,7 +206,7 @@ describe("the walk", () => {
   });
 });
 
-test("U11 the served page lets no text become HTML and no script come from elsewhere", async () => {
+test("U11: the served page lets no text become HTML and no script come from elsewhere", async () => {
   const context = await openProfile(browser);
   const page = await context.newPage();
   await page.goto(server.url);
@@ -230,7 +230,7 @@ test("U11 the served page lets no text become HTML and no script come from elsew
   await context.close();
 });
 
-test("U12 sign-up, invitation, conversation and message need nothing but the keyboard", async () => {
+test("U12: sign-up, invitation, conversation and message need nothing but the keyboard", async () => {
   const dora = await Person.at(await openProfile(browser, DESKTOP));
   const { page } = dora;
   const { keyboard } = page;

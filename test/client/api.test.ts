@@ -161,7 +161,7 @@ const signedIn: Route[] = [
 const answering = [...open, ...signedIn].filter(({ says }) => says !== undefined);
 
 describe("routes", () => {
-  test.for([...open, ...signedIn])("C10 $asks", async (route) => {
+  test.for([...open, ...signedIn])("N10: $asks", async (route) => {
     server.answer = (_, response) => {
       if (route.says === undefined) response.writeHead(204).end();
       else json(response, 200, route.says);
@@ -175,7 +175,7 @@ describe("routes", () => {
     expect(server.asked.length).toBe(1);
   });
 
-  test.for(answering)("C11 $asks believes no answer of another shape", async ({ call, says }) => {
+  test.for(answering)("N11: $asks believes no answer of another shape", async ({ call, says }) => {
     const wrong = [undefined, null, [], {}, "text", { ...(says as object), extra: 1 }];
     for (const [name, part] of Object.entries(says as object)) {
       wrong.push({ ...(says as object), [name]: Array.isArray(part) ? [{}] : [part] });
@@ -196,7 +196,7 @@ describe("routes", () => {
 const refusal = (code: string, remedy = "give_up", detail: unknown = {}) => ({ code, remedy, detail });
 
 describe("refusals", () => {
-  test.for(Object.keys(REFUSALS) as RefusalCode[])("C12 a refusal %s keeps its code and its detail", async (code) => {
+  test.for(Object.keys(REFUSALS) as RefusalCode[])("N12: a refusal %s keeps its code and its detail", async (code) => {
     const detail = { epoch: 7, leaves: [1, 2], reference: "r", last: true, none: null };
     server.answer = (_, response) =>
       json(
@@ -209,14 +209,14 @@ describe("refusals", () => {
     await expect(door.about()).rejects.not.toHaveProperty("detail.odd");
   });
 
-  test("C12 a code of a newer server is understood by its remedy", async () => {
+  test("N12: a code of a newer server is understood by its remedy", async () => {
     server.answer = (_, response) => json(response, 418, refusal("tea_time", "update"));
     await expect(door.about()).rejects.toMatchObject({ code: "version_unsupported", detail: { unknown: "tea_time" } });
     server.answer = (_, response) => json(response, 418, refusal("toString", "give_up"));
     await expect(door.about()).rejects.toMatchObject({ code: "internal", detail: { unknown: "toString" } });
   });
 
-  test("C13 what some gateway says counts as no answer, whatever its status", async () => {
+  test("N13: what some gateway says counts as no answer, whatever its status", async () => {
     for (const status of [400, 401, 403, 404, 410, 426, 500, 502, 503]) {
       server.answer = (_, response) =>
         void response.writeHead(status, { "content-type": "text/html" }).end("<h1>No</h1>");
@@ -231,7 +231,7 @@ describe("refusals", () => {
 describe("the network", () => {
   const unreachable = { code: "unavailable", detail: { reason: "unreachable" } };
 
-  test("C13 no server, a cut connection and an answer cut short are `unavailable`", async () => {
+  test("N13: no server, a cut connection and an answer cut short are `unavailable`", async () => {
     server.answer = (_, response) => void response.destroy();
     await expect(door.about()).rejects.toMatchObject(unreachable);
     server.answer = (_, response) => {
@@ -243,7 +243,7 @@ describe("the network", () => {
     server = await startLoopback();
   });
 
-  test("C13 an answer that does not come in time, or does not end in time, is `unavailable`", async () => {
+  test("N13: an answer that does not come in time, or does not end in time, is `unavailable`", async () => {
     const hasty = createDoor({ server: server.url, timeout: 50 });
     server.answer = () => undefined;
     await expect(hasty.about()).rejects.toMatchObject(unreachable);
@@ -251,7 +251,7 @@ describe("the network", () => {
     await expect(hasty.about()).rejects.toMatchObject(unreachable);
   });
 
-  test("C14 no redirect is followed, so that a token stays with its server", async () => {
+  test("N14: no redirect is followed, so that a token stays with its server", async () => {
     const other = await startLoopback();
     other.answer = (_, response) => json(response, 200, { members: [] });
     server.answer = (_, response) => void response.writeHead(307, { location: `${other.url}/api/members` }).end();
@@ -263,7 +263,7 @@ describe("the network", () => {
 
 describe("tokens", () => {
   test.for(["unauthenticated", "token_expired"])(
-    "C15 a token refused as %s is replaced once, silently",
+    "N15: a token refused as %s is replaced once, silently",
     async (code) => {
       server.answer = ({ headers }, response) => {
         if (headers.authorization === "Bearer t1") json(response, 401, refusal(code, "sign_in"));
@@ -276,7 +276,7 @@ describe("tokens", () => {
     },
   );
 
-  test("C15 a second no is believed, and no other refusal asks for a new token", async () => {
+  test("N15: a second no is believed, and no other refusal asks for a new token", async () => {
     server.answer = (_, response) => json(response, 401, refusal("unauthenticated", "sign_in"));
     await expect(api.members()).rejects.toMatchObject({ code: "unauthenticated" });
     expect(server.asked.length).toBe(2);

@@ -35,28 +35,28 @@ function kinds(history: Observation[], log: Row[] = LOG): AnomalyKind[] {
   return [...new Set(check(history, log).map(({ kind }) => kind))];
 }
 
-describe("T the checker finds each class of anomaly", () => {
-  test("T a good history has none", () => {
+describe("the checker finds each class of anomaly", () => {
+  test("T3: a good history has none", () => {
     expect(check(GOOD, LOG)).toEqual([]);
   });
 
-  test("T lost: acknowledged and not in the log", () => {
+  test("T4: lost: acknowledged and not in the log", () => {
     const log = LOG.map((row) => (row.mid === "a2" ? commit(4, 1) : row)).with(4, commit(5, 2));
     expect(kinds(GOOD, log)).toContain("lost");
     expect(kinds([invoke("a", "x"), ok("a", "x", 6)], LOG)).toEqual(["lost"]);
   });
 
-  test("T phantom: received or stored although it may not be", () => {
+  test("T5: phantom: received or stored although it may not be", () => {
     expect(kinds([...GOOD, recv("b", 6, "x")])).toEqual(["phantom"]);
     expect(kinds([...GOOD, fail("a", "a3")], [...LOG, text(6, "a3")])).toEqual(["phantom"]);
   });
 
-  test("T duplicate: stored twice, received twice", () => {
+  test("T6: duplicate: stored twice, received twice", () => {
     expect(kinds(GOOD, [...LOG, text(6, "b1")])).toContain("duplicate");
     expect(kinds([...GOOD, recv("b", 4, "a2")])).toContain("duplicate");
   });
 
-  test("T inconsistent: one place, two messages, or content that changed", () => {
+  test("T7: inconsistent: one place, two messages, or content that changed", () => {
     expect(kinds([...GOOD, recv("c", 3, "a2")])).toContain("inconsistent");
     expect(kinds([...GOOD, { type: "recv", device: "c", seq: 3, mid: "b1", digest: "#else" }])).toEqual([
       "inconsistent",
@@ -64,49 +64,49 @@ describe("T the checker finds each class of anomaly", () => {
     expect(kinds(GOOD, LOG.with(0, { seq: 1, mid: "a1", digest: "#else" }))).toEqual(["inconsistent"]);
   });
 
-  test("T hole: a seq is missing", () => {
+  test("T8: hole: a seq is missing", () => {
     expect(kinds(GOOD, [...LOG, text(7, "z")])).toEqual(["hole"]);
     expect(kinds([], LOG.slice(1))).toEqual(["hole"]);
   });
 
-  test("T skip: left out or gone back, unless the device says so", () => {
+  test("T9: skip: left out or gone back, unless the device says so", () => {
     expect(kinds([...GOOD, recv("c", 1, "a1"), recv("c", 4, "a2")])).toEqual(["skip"]);
     expect(kinds([...GOOD, recv("c", 3, "b1"), recv("c", 1, "a1")])).toContain("skip");
     expect(kinds([...GOOD, recv("c", 1, "a1"), { type: "sync", device: "c", to: 3 }, recv("c", 4, "a2")])).toEqual([]);
   });
 
-  test("T disagreement: two devices, two orders", () => {
+  test("T10: disagreement: two devices, two orders", () => {
     const history = [recv("c", 1, "a1"), recv("c", 3, "b1"), recv("d", 3, "b1"), recv("d", 1, "a1")];
     expect(kinds(history)).toContain("disagreement");
   });
 
-  test("T real time: sent after an acknowledgement, stored before it", () => {
+  test("T11: real time: sent after an acknowledgement, stored before it", () => {
     expect(kinds([invoke("a", "a2"), ok("a", "a2", 4), invoke("b", "b1"), ok("b", "b1", 3)])).toEqual(["real_time"]);
   });
 
-  test("T session: a device's own order is turned round", () => {
+  test("T12: session: a device's own order is turned round", () => {
     expect(kinds([invoke("a", "a2"), invoke("a", "a1"), ok("a", "a1", 1), ok("a", "a2", 4)])).toEqual(["session"]);
   });
 
-  test("T unresolved: no end, or two", () => {
+  test("T13: unresolved: no end, or two", () => {
     expect(kinds([...GOOD, invoke("a", "a9")])).toEqual(["unresolved"]);
     expect(kinds([...GOOD, fail("a", "a2")])).toContain("unresolved");
   });
 
-  test("T membership: receives or sends after removal", () => {
+  test("T14: membership: receives or sends after removal", () => {
     const removed: Observation = { type: "removed", device: "b", seq: 3 };
     expect(kinds([recv("b", 1, "a1"), removed, recv("b", 3, "b1")])).toEqual([]);
     expect(kinds([recv("b", 3, "b1"), removed, recv("b", 4, "a2")])).toEqual(["membership"]);
     expect(kinds([removed, invoke("b", "b1"), ok("b", "b1", 3)])).toEqual(["membership"]);
   });
 
-  test("T epoch: two commits of one epoch, or one left out", () => {
+  test("T15: epoch: two commits of one epoch, or one left out", () => {
     expect(kinds([], LOG.with(4, commit(5, 0)))).toEqual(["epoch"]);
     expect(kinds([], LOG.with(4, commit(5, 2)))).toEqual(["epoch"]);
   });
 });
 
-describe("T the checker over random good histories", () => {
+describe("the checker over random good histories", () => {
   const sends = fc.array(fc.constantFrom("a", "b", "c"), { minLength: 3, maxLength: 40 });
 
   function build(senders: string[]): { history: Observation[]; log: Row[] } {
@@ -125,11 +125,11 @@ describe("T the checker over random good histories", () => {
     return { history: own, log };
   }
 
-  test("T none of them is accused", () => {
+  test("T3: none of them is accused", () => {
     fc.assert(fc.property(sends, (senders) => check(build(senders).history, build(senders).log).length === 0));
   });
 
-  test("T a row taken from the log, a delivery taken away or repeated, two neighbours swapped: always noticed", () => {
+  test("T16: a row taken from the log, a delivery taken away or repeated, two neighbours swapped: always noticed", () => {
     fc.assert(
       fc.property(sends, fc.nat(), (senders, pick) => {
         const { history, log } = build(senders);

@@ -23,34 +23,34 @@ function usage(argv: string[]): string {
   return expect.fail(`accepted: ${argv.join(" ")}`);
 }
 
-describe("CLI-1 a duration is a count and a unit", () => {
+describe("L1: a duration is a count and a unit", () => {
   test.each([
     ["10s", 10_000],
     ["5m", 300_000],
     ["2h", 7_200_000],
     ["7d", 604_800_000],
     ["4w", 2_419_200_000],
-  ])("CLI-1 %s", (text, ms) => {
+  ])("L1: %s is understood", (text, ms) => {
     expect(parseDuration(text)).toBe(ms);
     expect(parseDuration(formatDuration(ms))).toBe(ms);
   });
 
   test.each(["", "10", "s", "0s", "-5m", "1.5h", "5 m", "5M", "07d", "9999999s", "1h30m", "５s"])(
-    "CLI-1 %j is refused",
+    "L1: %j is refused",
     (text) => {
       expect(() => parseDuration(text)).toThrow(Failure);
     },
   );
 
-  test("CLI-1 what no unit says exactly is rounded up", () => {
+  test("L1: what no unit says exactly is rounded up", () => {
     expect(formatDuration(1)).toBe("1s");
     expect(formatDuration(90_001)).toBe("91s");
     expect(formatDuration(3 * 3_600_000 + 1)).toBe("4h");
   });
 });
 
-describe("CLI-2 a command line is understood whole or not at all", () => {
-  test("CLI-2 arguments, options and global options in any order", () => {
+describe("L2: a command line is understood whole or not at all", () => {
+  test("L2: arguments, options and global options in any order", () => {
     const parsed = parseCommandLine(["--json", "send", "Backstube", "--expires", "30s", "Hallo", "--profile=/p"]);
     expect(parsed).toMatchObject({
       kind: "run",
@@ -61,14 +61,14 @@ describe("CLI-2 a command line is understood whole or not at all", () => {
     });
   });
 
-  test("CLI-2 an id that begins with a dash is an argument, also as the value of nothing", () => {
+  test("L2: an id that begins with a dash is an argument, also as the value of nothing", () => {
     const id = "-abcdefghijklmnopqrstA";
     expect(parseCommandLine(["history", id])).toMatchObject({ args: [id] });
     expect(parseCommandLine(["send", id, "--", "-x"])).toMatchObject({ args: [id, "-x"] });
     expect(parseCommandLine(["send", "a", "-"])).toMatchObject({ args: ["a", "-"] });
   });
 
-  test("CLI-2 refused with a sentence that says what is wrong", () => {
+  test("L2: refused with a sentence that says what is wrong", () => {
     expect(usage(["frobnicate"])).toContain('no command "frobnicate"');
     expect(usage(["send", "a", "b", "--colour"])).toContain("unknown option '--colour'");
     expect(usage(["members", "--role", "admin"])).toContain("members has no option --role");
@@ -79,7 +79,7 @@ describe("CLI-2 a command line is understood whole or not at all", () => {
     expect(usage(["send", "a", "b", "--expires"])).toContain("--expires");
   });
 
-  test("CLI-2 help and version win over everything else", () => {
+  test("L2: help and version win over everything else", () => {
     expect(parseCommandLine([])).toEqual({ kind: "help", command: null });
     expect(parseCommandLine(["help", "send"])).toEqual({ kind: "help", command: "send" });
     expect(parseCommandLine(["send", "--help"])).toEqual({ kind: "help", command: "send" });
@@ -87,7 +87,7 @@ describe("CLI-2 a command line is understood whole or not at all", () => {
     expect(parseCommandLine(["send", "--version"])).toEqual({ kind: "version" });
   });
 
-  test("CLI-2 every command is in the overview and explains itself with all its options", () => {
+  test("L2: every command is in the overview and explains itself with all its options", () => {
     const overview = help(null);
     for (const [name, command] of Object.entries(COMMANDS)) {
       expect(overview).toContain(`  ${name} `);
@@ -99,13 +99,13 @@ describe("CLI-2 a command line is understood whole or not at all", () => {
   });
 });
 
-describe("CLI-3 a person and a conversation are named by id, name, or the beginning of an id", () => {
+describe("L3: a person and a conversation are named by id, name, or the beginning of an id", () => {
   const a = { id: "AAAAAAAAAAAAAAAAAAAAAA", name: "Anna" };
   const b = { id: "AAAAAAAAAAAAAAAAAAAAAQ", name: "Bernd" };
   const c = { id: "BBBBBBBBBBBBBBBBBBBBBA", name: "anna" };
   const all = [a, b, c];
 
-  test("CLI-3 the closest meaning wins", () => {
+  test("L3: the closest meaning wins", () => {
     expect(choose("member", all, "Anna")).toBe(a);
     expect(choose("member", all, "anna")).toBe(c);
     expect(choose("member", all, "BERND")).toBe(b);
@@ -113,14 +113,14 @@ describe("CLI-3 a person and a conversation are named by id, name, or the beginn
     expect(choose("member", all, "BBB")).toBe(c);
   });
 
-  test("CLI-3 several meanings are listed, none is said", () => {
+  test("L3: several meanings are listed, none is said", () => {
     expect(() => choose("member", all, "ANNA")).toThrow(/Anna A{22}, anna B{21}A/);
     expect(() => choose("member", all, "AAAA")).toThrow(expect.objectContaining({ code: "ambiguous" }));
     expect(() => choose("member", all, "Carla")).toThrow('there is no member "Carla"');
     expect(() => choose("member", all, "")).toThrow(expect.objectContaining({ code: "unknown" }));
   });
 
-  test("CLI-3 somebody removed cannot be meant; an untitled conversation is called like the others in it", () => {
+  test("L3: somebody removed cannot be meant; an untitled conversation is called like the others in it", () => {
     const anna = fakeMember("Anna");
     const gone = { ...fakeMember("Gisela"), removed: true };
     const otto = fakeMember("Otto");
@@ -135,14 +135,14 @@ describe("CLI-3 a person and a conversation are named by id, name, or the beginn
   });
 });
 
-describe("CLI-4 nothing that others wrote can drive the terminal", () => {
-  test("CLI-4 controls and direction marks are replaced", () => {
+describe("L4: nothing that others wrote can drive the terminal", () => {
+  test("L4: controls and direction marks are replaced", () => {
     expect(printable("a\u001b[2Jb\u0007c\u202ed\u009b31m\u0000")).toBe("a�[2Jb�c�d�31m�");
     expect(printable("one\r\ntwo\tthree")).toBe("one two three");
     expect(printable("Grüße 👩‍🍳 — 日本")).toBe("Grüße 👩‍🍳 — 日本");
   });
 
-  test("CLI-4 also in names, tables and errors", () => {
+  test("L4: also in names, tables and errors", () => {
     const lines = table(["NAME"], [["\u001b]0;x\u0007"]]);
     expect(lines.join("")).not.toContain("\u001b");
     expect(failureLine(new Failure("unknown", 'there is no member "\u001b[31m"'))).not.toContain("\u001b");
@@ -156,7 +156,7 @@ describe("CLI-4 nothing that others wrote can drive the terminal", () => {
     expect(line.join("")).not.toContain("\u001b");
   });
 
-  test("CLI-4 columns are aligned by what a terminal shows", () => {
+  test("L11: columns are aligned by what a terminal shows", () => {
     expect(
       table(
         ["A", "B"],
@@ -169,41 +169,41 @@ describe("CLI-4 nothing that others wrote can drive the terminal", () => {
     ).toEqual(["A     B", "日本  x", "é     y", "abcd  z"]);
   });
 
-  test("CLI-4 colours only on a terminal that wants them", () => {
+  test("L11: colours only on a terminal that wants them", () => {
     expect(paintFor({ isTTY: true }, {})("bold", "x")).toBe("\u001b[1mx\u001b[22m");
     expect(paintFor({ isTTY: true }, { NO_COLOR: "1" })("bold", "x")).toBe("x");
     expect(paintFor({ isTTY: true }, { TERM: "dumb" })("bold", "x")).toBe("x");
     expect(paintFor({ isTTY: false }, {})("bold", "x")).toBe("x");
   });
 
-  test("CLI-4 a time is local and sorts", () => {
+  test("L11: a time is local and sorts", () => {
     const at = new Date(2026, 0, 5, 7, 3).getTime();
     expect(formatTime(at)).toBe("2026-01-05 07:03");
   });
 });
 
-describe("CLI-5 every refusal has a sentence, its code and an exit code", () => {
-  test.each(Object.keys(REFUSALS) as RefusalCode[])("CLI-5 %s", (code) => {
+describe("L5: every refusal has a sentence, its code and an exit code", () => {
+  test.each(Object.keys(REFUSALS) as RefusalCode[])("L5: %s", (code) => {
     const failure = toFailure(new Refusal(code));
     expect(failure?.message).toMatch(/^[a-z].{10,}/);
     expect(failureLine(failure as Failure)).toBe(`kuvert: ${failure?.message} (${code})\n`);
     expect(failure?.exit).toBe(code === "unavailable" ? EXIT.unreachable : EXIT.refused);
   });
 
-  test("CLI-5 a bug is not dressed up", () => {
+  test("L5: a bug is not dressed up", () => {
     expect(toFailure(new TypeError("x is not a function"))).toBeUndefined();
     expect(toFailure("text")).toBeUndefined();
   });
 });
 
-describe("CLI-6 a profile and its server", () => {
-  test("CLI-6 the folder: asked, environment, home", () => {
+describe("L6: a profile and its server", () => {
+  test("L6: the folder: asked, environment, home", () => {
     expect(profileFolder("/a", { KUVERT_PROFILE: "/b" })).toBe("/a");
     expect(profileFolder(undefined, { KUVERT_PROFILE: "/b" })).toBe("/b");
     expect(profileFolder(undefined, {})).toMatch(/\/\.kuvert\/default$/);
   });
 
-  test("CLI-6 the server: asked, remembered, link, environment, usual", () => {
+  test("L6: the server: asked, remembered, link, environment, usual", () => {
     const all = {
       asked: "http://a:1",
       remembered: "http://b",
@@ -221,11 +221,11 @@ describe("CLI-6 a profile and its server", () => {
   });
 });
 
-describe("CLI-7 a line of a timeline is the same for people and for programs", () => {
+describe("L7: a line of a timeline is the same for people and for programs", () => {
   const otto = fakeMember("Otto");
   const snapshot = fakeSnapshot({ members: [otto] });
 
-  test("CLI-7 a text", () => {
+  test("L7: a text", () => {
     const message = fakeLine({ from: otto.id, expiresAt: 61_000, at: 5 });
     expect(messageObject(snapshot, "conv", message)).toEqual({
       type: "message",
@@ -245,7 +245,7 @@ describe("CLI-7 a line of a timeline is the same for people and for programs", (
     ]);
   });
 
-  test("CLI-7 own states are said", () => {
+  test("L7: own states are said", () => {
     const failed = fakeLine({ mine: true, state: "failed", refusal: "too_large" });
     expect(messageLines({ snapshot, message: failed, paint: plain, now: 0 })[0]).toContain("[not sent: too_large]");
     const waiting = fakeLine({ mine: true, state: "waiting", seq: null });
@@ -262,7 +262,7 @@ describe("CLI-7 a line of a timeline is the same for people and for programs", (
     [{ kind: "timer", expiresIn: 60_000 } as const, "Otto set the timer to 1m"],
     [{ kind: "timer", expiresIn: null } as const, "Otto turned the timer off"],
     [{ kind: "unreadable" } as const, "a message that cannot be read here"],
-  ])("CLI-7 notice %o", (body, sentence) => {
+  ])("L7: notice %o", (body, sentence) => {
     const message = fakeLine({ from: otto.id, body });
     expect(messageObject(snapshot, "c", message)).toMatchObject({ type: "notice", notice: body });
     expect(messageLines({ snapshot, message, paint: plain, now: 0 })).toEqual([`${formatTime(0)}  — ${sentence}`]);

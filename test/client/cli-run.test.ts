@@ -46,8 +46,8 @@ function objects(text: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line));
 }
 
-describe("CLI-8 a command runs from profile to exit code", () => {
-  test("CLI-8 signing up remembers the server in a folder of one's own", async () => {
+describe("L8: a command runs from profile to exit code", () => {
+  test("L6: signing up remembers the server in a folder of one's own", async () => {
     const fake = new FakeEngine(fakeSnapshot({ phase: "fresh", account: null }));
     const engine = fake.engine({ signUp: async () => fake.change(fakeSnapshot()) });
     const { said, ended } = start(
@@ -66,7 +66,7 @@ describe("CLI-8 a command runs from profile to exit code", () => {
     expect(fake.calls.at(-1)).toEqual(["close"]);
   });
 
-  test("CLI-8 a server whose answer was lost is remembered, one that refused is not", async () => {
+  test("L6: a server whose answer was lost is remembered, one that refused is not", async () => {
     const fake = new FakeEngine(fakeSnapshot({ phase: "fresh", account: null }));
     for (const [code, remembered] of [
       ["unavailable", true],
@@ -80,7 +80,7 @@ describe("CLI-8 a command runs from profile to exit code", () => {
     }
   });
 
-  test("CLI-8 a profile without an account, and one that has one already", async () => {
+  test("L8: a profile without an account, and one that has one already", async () => {
     const fresh = start(["members"], new FakeEngine(fakeSnapshot({ phase: "fresh", account: null })).engine());
     expect(await fresh.ended).toBe(1);
     expect(fresh.said).toMatchObject({ out: "", err: expect.stringMatching(/^kuvert: .* \(no_account\)\n$/) });
@@ -89,7 +89,7 @@ describe("CLI-8 a command runs from profile to exit code", () => {
     expect(taken.said.err).toContain("(account_exists)");
   });
 
-  test("CLI-8 a refusal is printed with its code, closes the engine and prints nothing else", async () => {
+  test("L5, L8: a refusal is printed with its code, closes the engine and prints nothing else", async () => {
     const fake = new FakeEngine();
     const engine = fake.engine({ invite: () => Promise.reject(new Refusal("forbidden")) });
     const { said, ended } = start(["invite"], engine);
@@ -98,7 +98,7 @@ describe("CLI-8 a command runs from profile to exit code", () => {
     expect(fake.calls.at(-1)).toEqual(["close"]);
   });
 
-  test("CLI-8 a server that is away or slow", async () => {
+  test("L8: a server that is away or slow", async () => {
     const away = start(
       ["members", "--timeout", "1s"],
       new FakeEngine(fakeSnapshot({ connection: "connecting" })).engine(),
@@ -111,14 +111,14 @@ describe("CLI-8 a command runs from profile to exit code", () => {
     expect(started.said.err).toContain("(timeout)");
   });
 
-  test("CLI-8 a device that the server has ended says why", async () => {
+  test("L5, L8: a device that the server has ended says why", async () => {
     const ended = fakeSnapshot({ phase: "ended", code: "device_revoked", connection: "connecting" });
     const started = start(["members"], new FakeEngine(ended).engine());
     expect(await started.ended).toBe(1);
     expect(started.said.err).toContain("(device_revoked)");
   });
 
-  test("CLI-8 a locked profile", async () => {
+  test("L8: a locked profile", async () => {
     const open = () => Promise.reject(new Failure("profile_locked", "another process is using it"));
     const started = start(["members"], new FakeEngine().engine(), { open });
     expect(await started.ended).toBe(1);
@@ -126,7 +126,7 @@ describe("CLI-8 a command runs from profile to exit code", () => {
   });
 });
 
-describe("CLI-9 send says what became of the message", () => {
+describe("L9: send says what became of the message", () => {
   const conversation = fakeConversation({ title: "Backstube" });
 
   function sender(state: "sent" | "waiting" | "failed") {
@@ -141,7 +141,7 @@ describe("CLI-9 send says what became of the message", () => {
     return { fake, engine };
   }
 
-  test("CLI-9 stored", async () => {
+  test("L9: stored", async () => {
     const { fake, engine } = sender("sent");
     const { said, ended } = start(["send", "Backstube", "Hallo", "--expires", "30s", "--json"], engine);
     expect(await ended).toBe(0);
@@ -149,13 +149,13 @@ describe("CLI-9 send says what became of the message", () => {
     expect(fake.calls).toContainEqual(["send", conversation.id, "Hallo", 30_000]);
   });
 
-  test("CLI-9 the text can come from standard input", async () => {
+  test("L9: the text can come from standard input", async () => {
     const { fake, engine } = sender("sent");
     expect(await start(["send", "backstube", "-"], engine).ended).toBe(0);
     expect(fake.calls).toContainEqual(["send", conversation.id, "from a pipe", undefined]);
   });
 
-  test("CLI-9 refused for good", async () => {
+  test("L9: refused for good", async () => {
     const { fake, engine } = sender("failed");
     const { said, ended } = start(["send", "Backstube", "Hallo"], engine);
     expect(await ended).toBe(1);
@@ -163,7 +163,7 @@ describe("CLI-9 send says what became of the message", () => {
     expect(fake.calls).toContainEqual(["discard", conversation.id, "k"]);
   });
 
-  test("CLI-9 waiting in the outbox", async () => {
+  test("L9: waiting in the outbox", async () => {
     const { engine } = sender("waiting");
     const { said, ended } = start(["send", "Backstube", "Hallo", "--timeout", "1s"], engine);
     expect(await ended).toBe(3);
@@ -179,7 +179,7 @@ describe("CLI-9 send says what became of the message", () => {
     [["invite", "--valid", "30s"], "between 1m and 90d"],
     [["history", "Backstube", "--limit", "many"], "--limit"],
     [["expire", "Backstube", "5w"], "between 10s and 4w"],
-  ])("CLI-9 %j is not understood", async (argv, sentence) => {
+  ])("L2, L9: %j is not understood", async (argv, sentence) => {
     const { fake, engine } = sender("sent");
     const { said, ended } = start(argv, engine);
     expect(await ended).toBe(2);
@@ -188,8 +188,8 @@ describe("CLI-9 send says what became of the message", () => {
   });
 });
 
-describe("CLI-10 listen prints each line once, in order, until interrupted", () => {
-  test("CLI-10 unread first, then what comes, then the end", async () => {
+describe("L10: listen prints each line once, in order, until interrupted", () => {
+  test("L10: unread first, then what comes, then the end", async () => {
     const otto = fakeMember("Otto");
     const one = fakeConversation({ title: "Eins", unread: 2 });
     const two = fakeConversation({ title: "Zwei" });
@@ -222,7 +222,7 @@ describe("CLI-10 listen prints each line once, in order, until interrupted", () 
     expect(fake.calls.at(-1)).toEqual(["close"]);
   });
 
-  test("CLI-10 a long backlog comes whole and in order", async () => {
+  test("L10: a long backlog comes whole and in order", async () => {
     const one = fakeConversation({ title: "Eins", unread: 950 });
     const fake = new FakeEngine(fakeSnapshot({ conversations: [one] }));
     fake.timelines.set(

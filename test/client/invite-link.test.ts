@@ -11,7 +11,7 @@ const invite = newId<InviteId>();
 const secret = new Uint8Array(32).fill(255);
 const good = `https://kuvert.example/join#${invite}.${toBase64url(secret)}`;
 
-test("A1 a link is read back as it was made, with the secret in the fragment only", () => {
+test("A40: a link is read back as it was made, with the secret in the fragment only", () => {
   const servers = [
     "https://kuvert.example",
     "https://kuvert.example:8443",
@@ -47,11 +47,11 @@ test.for([
   good.replace("https://kuvert.example", "https://"),
   good.replace("https://kuvert.example", "http://localhost.evil.example"),
   good.replace("https://kuvert.example", "http://192.168.0.9"),
-])("A1 %j is refused as no invite link", (text) => {
+])("A40: %j is refused as no invite link", (text) => {
   expect(() => parseInviteLink(text)).toThrow(expect.objectContaining({ code: "malformed" }));
 });
 
-test("A1 any text is read as a link or refused", () => {
+test("A40: any text is read as a link or refused", () => {
   const pasted = fc.oneof(
     fc.string({ unit: "binary" }),
     fc.webUrl({ withFragments: true }),

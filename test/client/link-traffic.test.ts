@@ -18,7 +18,7 @@ describe("refusals", () => {
   const remedyOf = (code: RefusalCode) => REFUSALS[code].remedy;
   const terminal = (code: RefusalCode) => ["give_up", "update"].includes(remedyOf(code));
 
-  test.for(codes)("C6 a socket closed with %s is handled by its remedy", async (code) => {
+  test.for(codes)("N6: a socket closed with %s is handled by its remedy", async (code) => {
     const { near, there } = await bench.connect();
     there.socket.close(4000, code);
     expect(await near.closed.next()).toEqual({ code: 4000, refusal: code, terminal: terminal(code) });
@@ -36,7 +36,7 @@ describe("refusals", () => {
     }
   });
 
-  test("C6 a token that cannot be had ends the link only when its refusal does", async () => {
+  test("N6: a token that cannot be had ends the link only when its refusal does", async () => {
     const tokens = new CountingTokens();
     tokens.failure = new Refusal("unavailable");
     const near = bench.start({ tokens });
@@ -50,7 +50,7 @@ describe("refusals", () => {
     expect(bench.clock.untilNext).toBe(undefined);
   });
 
-  test("C6 an unknown reason, and any other close code, is a broken connection", async () => {
+  test("N6: an unknown reason, and any other close code, is a broken connection", async () => {
     const endings = [
       [4000, "tea_time"],
       [4000, "__proto__"],
@@ -71,7 +71,7 @@ describe("refusals", () => {
     }
   });
 
-  test("C6 a socket that breaks off or is closed without a code gets no reserved code back", async () => {
+  test("N6: a socket that breaks off or is closed without a code gets no reserved code back", async () => {
     const near = bench.start();
     for (const end of ["terminate", "close"] as const) {
       const there = await bench.accept();
@@ -96,7 +96,7 @@ describe("what the server may not send", () => {
     ["a frame above the cap", "too_large", new Uint8Array(LIMITS.frameBytes + 1)],
   ];
   test.for(wrong)(
-    "C7 %s ends the socket with %s, is reported, and is no reason to give up",
+    "N7: %s ends the socket with %s, is reported, and is no reason to give up",
     async ([, code, bytes]) => {
       const { near, there } = await bench.connect();
       there.socket.send(bytes);
@@ -110,7 +110,7 @@ describe("what the server may not send", () => {
     },
   );
 
-  test("C7 a thousand frames with one byte changed each are read, or end the socket; nothing is thrown", async () => {
+  test("N7: a thousand frames with one byte changed each are read, or end the socket; nothing is thrown", async () => {
     const bytes = encodeFrame(READY);
     const near = bench.start();
     let { socket } = await bench.accept();
@@ -144,7 +144,7 @@ describe("sending", () => {
     groupInfo: new Uint8Array(LIMITS.commitBytes),
   });
 
-  test("C8 says no before the socket is open and after it has closed", async () => {
+  test("N8: says no before the socket is open and after it has closed", async () => {
     const near = bench.start();
     expect(near.link.send({ type: "pull", after: 0 })).toBe(false);
     const there = await bench.accept();
@@ -156,7 +156,7 @@ describe("sending", () => {
     expect(near.link.send({ type: "pull", after: 2 })).toBe(false);
   });
 
-  test("C8 says no when the network takes no more, and tells when there is room", async () => {
+  test("N8: says no when the network takes no more, and tells when there is room", async () => {
     const { near, there } = await bench.connect();
     there.socket.pause();
     let sent = 0;
@@ -174,7 +174,7 @@ describe("sending", () => {
     expect(near.link.send(big())).toBe(true);
   });
 
-  test("C8 a frame above the cap is refused to its maker", async () => {
+  test("N8: a frame above the cap is refused to its maker", async () => {
     const { near } = await bench.connect();
     const frame = {
       ...big(),

@@ -13,14 +13,14 @@ beforeEach(async () => {
 afterEach(() => bench.stop());
 
 describe("dialling", () => {
-  test("C1 offers its versions and carries the token as subprotocol, never in the address", async () => {
+  test("N1: offers its versions and carries the token as subprotocol, never in the address", async () => {
     const { near, there } = await bench.connect();
     expect(there.request.headers["sec-websocket-protocol"]).toBe("kuvert.1, token.t1");
     expect(there.request.url).toBe("/api/mailbox/socket");
     expect(near.link.open).toBe(true);
   });
 
-  test("C1 frames cross both ways as binary CBOR, in order", async () => {
+  test("N1: frames cross both ways as binary CBOR, in order", async () => {
     const { near, there } = await bench.connect();
     for (let after = 0; after < 20; after++) expect(near.link.send({ type: "pull", after })).toBe(true);
     for (let after = 0; after < 20; after++) expect(await there.frames.next()).toEqual({ type: "pull", after });
@@ -28,7 +28,7 @@ describe("dialling", () => {
     for (let seq = 0; seq < 20; seq++) expect(await near.frames.next()).toEqual({ type: "delivered", seq });
   });
 
-  test("C2 waits between 0.2 s and a ceiling that doubles up to 30 s, with full jitter", async () => {
+  test("N2: waits between 0.2 s and a ceiling that doubles up to 30 s, with full jitter", async () => {
     const dial = () => Promise.reject(new Refusal("unavailable"));
     for (const chance of [0, 0.25, 1]) {
       bench.clock.chance = chance;
@@ -45,7 +45,7 @@ describe("dialling", () => {
     }
   });
 
-  test("C2 a server that is not there is tried again until it is", async () => {
+  test("N2: a server that is not there is tried again until it is", async () => {
     const port = Number(new URL(bench.server.url).port);
     await bench.server.stop();
     const near = bench.start();
@@ -59,7 +59,7 @@ describe("dialling", () => {
     expect(near.link.open).toBe(true);
   });
 
-  test("C2 an upgrade that nobody answers is given up after 20 s", async () => {
+  test("N2: an upgrade that nobody answers is given up after 20 s", async () => {
     bench.server.upgrades = false;
     const near = bench.start();
     await Promise.resolve();
@@ -90,14 +90,14 @@ describe("dialling", () => {
     return bench.clock.untilNext;
   }
 
-  test("C3 the next back-off starts small again after a successful resume, and not before", async () => {
+  test("N3: the next back-off starts small again after a successful resume, and not before", async () => {
     expect(await delayAfterLoss(await connectAfterFailures())).toBe(3_200);
     const good = await connectAfterFailures();
     good.near.link.resumed();
     expect(await delayAfterLoss(good)).toBe(400);
   });
 
-  test("C3 a socket that has been open for a minute counts as good", async () => {
+  test("N3: a socket that has been open for a minute counts as good", async () => {
     const stable = await connectAfterFailures();
     for (const ms of [25_000, 25_000, 10_000]) {
       bench.clock.advance(ms);
@@ -120,7 +120,7 @@ async function hear({ near, there }: Connected): Promise<void> {
 }
 
 describe("heartbeat", () => {
-  test("C4 asks for a sign of life after 25 s of silence, and any frame counts as one", async () => {
+  test("N4: asks for a sign of life after 25 s of silence, and any frame counts as one", async () => {
     const both = await bench.connect();
     bench.clock.advance(20_000);
     await hear(both);
@@ -133,7 +133,7 @@ describe("heartbeat", () => {
     expect(both.near.link.open).toBe(true);
   });
 
-  test("C4 a server that does not answer within 10 s is given up for lost and dialled again", async () => {
+  test("N4: a server that does not answer within 10 s is given up for lost and dialled again", async () => {
     const { near, there } = await bench.connect();
     bench.clock.advance(25_000);
     expect(await there.texts.next()).toBe("ping");
@@ -148,7 +148,7 @@ describe("heartbeat", () => {
     await near.opened.next();
   });
 
-  test("C5 waking dials at once, or asks an open socket for a sign of life", async () => {
+  test("N5: waking dials at once, or asks an open socket for a sign of life", async () => {
     const both = await bench.connect();
     both.near.link.wake();
     await answerPing(both);
@@ -165,7 +165,7 @@ describe("heartbeat", () => {
 });
 
 describe("closing", () => {
-  test("C9 a closed link says goodbye, calls nobody and dials no more", async () => {
+  test("N9: a closed link says goodbye, calls nobody and dials no more", async () => {
     const { near, there } = await bench.connect();
     near.link.close();
     there.socket.send(encodeFrame(READY));
@@ -175,7 +175,7 @@ describe("closing", () => {
     expect(near.tokens.issued).toBe(1);
   });
 
-  test("C9 a link closed while it waits for its token closes the socket it then gets", async () => {
+  test("N9: a link closed while it waits for its token closes the socket it then gets", async () => {
     let made: WebSocket | undefined;
     const token = Promise.withResolvers<void>();
     const dial = async (): Promise<WebSocket> => {

@@ -19,8 +19,8 @@ const { envelopes, hashes } = log(12);
 const hashAt = (seq: number): Uint8Array<ArrayBuffer> => hashes[seq] ?? GENESIS;
 const positions = fc.tuple(fc.nat(12), fc.nat(12), fc.nat(12)).map((three) => three.sort((a, b) => a - b));
 
-describe("C the rolling hash is followed", () => {
-  test("C any page that overlaps or continues what is known is taken from where it is new", () => {
+describe("the rolling hash is followed", () => {
+  test("C4, C6: any page that overlaps or continues what is known is taken from where it is new", () => {
     fc.assert(
       fc.property(positions, ([start = 0, from = 0, end = 0]) => {
         const page = envelopes.slice(start, end);
@@ -32,7 +32,7 @@ describe("C the rolling hash is followed", () => {
     );
   });
 
-  test("C destroyed envelopes are followed by their digests", () => {
+  test("C6, X22: destroyed envelopes are followed by their digests", () => {
     const destroyed = envelopes.map(({ bytes, id, ...rest }) => ({
       ...rest,
       id,
@@ -43,11 +43,11 @@ describe("C the rolling hash is followed", () => {
     expect(linked).toHaveLength(12);
   });
 
-  test("C a page that begins too late is a gap", () => {
+  test("C4: a page that begins too late is a gap", () => {
     expect(follow({ seq: 3, hash: hashAt(3) }, { envelopes: envelopes.slice(4), claimed: hashAt(12) })).toBe("gap");
   });
 
-  test("C one changed, missing or exchanged envelope breaks the log", () => {
+  test("C6: one changed, missing or exchanged envelope breaks the log", () => {
     fc.assert(
       fc.property(fc.nat(11), fc.constantFrom("bytes", "id", "order", "digest"), (at, what) => {
         const forged = envelopes.map((envelope) => ({ ...envelope }));
@@ -62,20 +62,20 @@ describe("C the rolling hash is followed", () => {
     );
   });
 
-  test("C an envelope without bytes and digest proves nothing", () => {
+  test("C6: an envelope without bytes and digest proves nothing", () => {
     const [first] = envelopes.map((envelope) => ({ ...envelope, bytes: null }));
     expect(follow({ seq: 0, hash: GENESIS }, { envelopes: first ? [first] : [], claimed: hashAt(1) })).toBe("broken");
   });
 
-  test("C a page with nothing new must still end where this device is", () => {
+  test("C6: a page with nothing new must still end where this device is", () => {
     const page = envelopes.slice(0, 5);
     expect(follow({ seq: 5, hash: hashAt(5) }, { envelopes: page, claimed: hashAt(5) })).toEqual([]);
     expect(follow({ seq: 5, hash: hashAt(5) }, { envelopes: page, claimed: hashAt(6) })).toBe("broken");
   });
 });
 
-describe("C what others saw is held against what this device saw", () => {
-  test("C another hash at a known place contradicts, the same or an unknown place does not", () => {
+describe("what others saw is held against what this device saw", () => {
+  test("C6: another hash at a known place contradicts, the same or an unknown place does not", () => {
     const heads = new Heads([]);
     for (let seq = 1; seq <= 5; seq++) heads.add({ seq, hash: hashAt(seq) });
     expect(heads.contradicts({ seq: 3, hash: hashAt(3) })).toBe(false);
@@ -83,7 +83,7 @@ describe("C what others saw is held against what this device saw", () => {
     expect(heads.contradicts({ seq: 9, hash: hashAt(4) })).toBe(false);
   });
 
-  test("C the newest places survive a restart, and memory has an end", () => {
+  test("C6: the newest places survive a restart, and memory has an end", () => {
     const heads = new Heads([]);
     for (let seq = 1; seq <= 5_000; seq++) heads.add({ seq, hash: hashAt(seq % 12) });
     const kept = heads.kept();

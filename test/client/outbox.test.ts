@@ -12,8 +12,8 @@ function put(outbox: Outbox, wish: Wish, fields: Partial<IntentRecord> = {}): In
   return intent;
 }
 
-describe("C the outbox keeps wishes in their order", () => {
-  test("C intents go out as they were made, also after a restart in any order of rows", () => {
+describe("the outbox keeps wishes in their order", () => {
+  test("C16: intents go out as they were made, also after a restart in any order of rows", () => {
     const outbox = new Outbox(conversation, []);
     const made = ["eins", "zwei", "drei"].map((words) => put(outbox, text(words)));
     expect(outbox.open).toEqual(made);
@@ -22,7 +22,7 @@ describe("C the outbox keeps wishes in their order", () => {
     expect(again.compose(text("vier"), 0).order).toBe(4);
   });
 
-  test("C a device that is lost lets itself in first; who is out is committed out before anybody speaks", () => {
+  test("C8, C9: a device that is lost lets itself in first; who is out is committed out before anybody speaks", () => {
     const outbox = new Outbox(conversation, []);
     put(outbox, text("eins"));
     put(outbox, { kind: "expel", leaves: [2] });
@@ -30,7 +30,7 @@ describe("C the outbox keeps wishes in their order", () => {
     expect(outbox.open.map(({ wish }) => wish?.kind)).toEqual(["rejoin", "expel", "text"]);
   });
 
-  test("C a failed intent stays to be seen and holds nobody up", () => {
+  test("C17: a failed intent stays to be seen and holds nobody up", () => {
     const outbox = new Outbox(conversation, []);
     const failed = put(outbox, text("zu spät"), { refusal: "conflict" });
     const next = put(outbox, text("weiter"));
@@ -38,7 +38,7 @@ describe("C the outbox keeps wishes in their order", () => {
     expect(outbox.all).toEqual([failed, next]);
   });
 
-  test("C a changed intent takes its own place, a deleted one leaves none", () => {
+  test("C16: a changed intent takes its own place, a deleted one leaves none", () => {
     const outbox = new Outbox(conversation, []);
     const first = put(outbox, text("eins"));
     const second = put(outbox, text("zwei"));

@@ -44,7 +44,7 @@ async function killed(child: ChildProcess): Promise<void> {
 }
 
 describe("crashes", () => {
-  test("S4 a process killed with -9 in mid-write loses nothing it confirmed and leaves nothing half-written", {
+  test("S4: a process killed with -9 in mid-write loses nothing it confirmed and leaves nothing half-written", {
     timeout: 60_000,
   }, async () => {
     const path = folder();
@@ -67,7 +67,7 @@ describe("crashes", () => {
     expect(confirmed).toBeGreaterThan(100);
   });
 
-  test("S5 a second opener is refused, in this process and in another, until the first closes or is killed", async () => {
+  test("S5: a second opener is refused, in this process and in another, until the first closes or is killed", async () => {
     const path = folder();
     const mine = await openSqliteStore(path);
     await expect(openSqliteStore(path)).rejects.toMatchObject({ code: "conflict", detail: { reason: "in_use" } });
@@ -100,7 +100,7 @@ async function fill(store: Store, size: number): Promise<number> {
 }
 
 describe("files", () => {
-  test("S6 a full profile refuses with quota, has nothing half-written, and takes writes again once there is room", async () => {
+  test("S6: a full profile refuses with quota, has nothing half-written, and takes writes again once there is room", async () => {
     const path = folder();
     const store = await openSqliteStore(path, { maxBytes: 400_000 });
     const count = await fill(store, 9_000);
@@ -118,7 +118,7 @@ describe("files", () => {
     await again.close();
   });
 
-  test("S7 the folder is for its owner only, and so is every file in it", async () => {
+  test("S7: the folder is for its owner only, and so is every file in it", async () => {
     const path = join(folder(), "deep", "profile");
     const store = await openSqliteStore(path);
     await store.write([{ table: "meta", key: "k", value: text("v") }]);
@@ -129,7 +129,7 @@ describe("files", () => {
     await store.close();
   });
 
-  test("S8 what was deleted or overwritten is in no file any more", async () => {
+  test("S8: what was deleted or overwritten is in no file any more", async () => {
     const path = folder();
     const store = await openSqliteStore(path);
     const stands = (secret: string): boolean =>
@@ -148,7 +148,7 @@ describe("files", () => {
     await store.close();
   });
 
-  test("S9 a file that is no database, and one of a newer build, are refused and left as they are", async () => {
+  test("S9: a file that is no database, and one of a newer build, are refused and left as they are", async () => {
     const damaged = folder();
     const newer = folder();
     for (const path of [damaged, newer]) await (await openSqliteStore(path)).close();
@@ -167,7 +167,7 @@ describe("files", () => {
     expect(readFileSync(join(damaged, "profile.sqlite"), "utf8")).toMatch(/^no database/);
   });
 
-  test("S9 a folder that cannot be made is refused with the system's reason", async () => {
+  test("S9: a folder that cannot be made is refused with the system's reason", async () => {
     const path = folder();
     writeFileSync(path, "a file");
     await expect(openSqliteStore(join(path, "profile"))).rejects.toMatchObject({
@@ -176,7 +176,7 @@ describe("files", () => {
     });
   });
 
-  test("S3 a destroyed profile takes its folder along, but not what the user keeps there", async () => {
+  test("S3: a destroyed profile takes its folder along, but not what the user keeps there", async () => {
     const [empty, used] = [folder(), folder()];
     await (await openSqliteStore(empty)).destroy();
     expect(existsSync(empty)).toBe(false);

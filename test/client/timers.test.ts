@@ -48,8 +48,8 @@ async function pass(ms: number): Promise<void> {
   for (let turn = 0; turn < 50; turn++) await Promise.resolve();
 }
 
-describe("X timers destroy in time", () => {
-  test("X never early, then at once, whatever order they were noted in", async () => {
+describe("timers destroy in time", () => {
+  test("X40: never early, then at once, whatever order they were noted in", async () => {
     const timers = await start();
     const now = time.now();
     await note(timers, due("spät", now + 20_000), due("früh", now + 10_000));
@@ -62,7 +62,7 @@ describe("X timers destroy in time", () => {
     expect(await store.scan("meta", { prefix: "timer/" })).toEqual([]);
   });
 
-  test("X what ran out while nobody was there is destroyed before start resolves", async () => {
+  test("X40: what ran out while nobody was there is destroyed before start resolves", async () => {
     const before = await start();
     await note(before, due("alt", time.now() + 5_000), due("neu", time.now() + 50_000));
     before.close();
@@ -71,7 +71,7 @@ describe("X timers destroy in time", () => {
     expect(destroyed).toEqual(["alt"]);
   });
 
-  test("X a closed engine destroys nothing more and leaves no timer", async () => {
+  test("X40: a closed engine destroys nothing more and leaves no timer", async () => {
     const timers = await start();
     await note(timers, due("bleibt", time.now() + 1_000));
     timers.close();
@@ -80,7 +80,7 @@ describe("X timers destroy in time", () => {
     expect(clock.untilNext).toBeUndefined();
   });
 
-  test("X a far timer is looked at again, and more than a page of them all go", async () => {
+  test("X40: a far timer is looked at again, and more than a page of them all go", async () => {
     const timers = await start();
     const far = time.now() + 3_600_000;
     await note(timers, ...Array.from({ length: 1_200 }, (_, index) => due(`${index}`, far)));
@@ -90,7 +90,7 @@ describe("X timers destroy in time", () => {
     await expect.poll(() => destroyed.length).toBe(1_200);
   });
 
-  test("X times are the server's: this machine's clock may be wrong by a day", async () => {
+  test("X40: times are the server's: this machine's clock may be wrong by a day", async () => {
     const serverNow = clock.now() + 86_400_000;
     expect(await time.observe(serverNow)).toBe(true);
     const timers = await start();
@@ -104,7 +104,7 @@ describe("X timers destroy in time", () => {
     expect(again.now()).toBe(time.now());
   });
 
-  test("X a sample that took long to arrive sets no clock back", async () => {
+  test("X40: a sample that took long to arrive sets no clock back", async () => {
     await time.observe(clock.now() + 5_000);
     expect(await time.observe(clock.now() + 4_200)).toBe(false);
     expect(time.now()).toBe(clock.now() + 5_000);

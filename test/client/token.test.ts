@@ -57,7 +57,7 @@ async function handedOut(token: string): Promise<void> {
   while ((await tokens.get()) !== token) await new Promise((resolve) => setImmediate(resolve));
 }
 
-test("C16 a device signs in with its key alone, and once for as long as the token lives", async () => {
+test("N16: a device signs in with its key alone, and once for as long as the token lives", async () => {
   expect(server.asked).toEqual([]);
   expect(await tokens.get()).toBe("token-1");
   clock.advance(LIFE * 0.8 - 1);
@@ -65,12 +65,12 @@ test("C16 a device signs in with its key alone, and once for as long as the toke
   expect(server.asked.map(({ path }) => path)).toEqual(["/api/challenges", "/api/tokens"]);
 });
 
-test("C16 callers at the same time share one sign-in", async () => {
+test("N16: callers at the same time share one sign-in", async () => {
   expect(await Promise.all(Array.from({ length: 50 }, () => tokens.get()))).toEqual(Array(50).fill("token-1"));
   expect(signIns).toBe(1);
 });
 
-test("C17 from 80 % of its life on a token is renewed on the side, while the old one is still handed out", async () => {
+test("N17: from 80 % of its life on a token is renewed on the side, while the old one is still handed out", async () => {
   await tokens.get();
   clock.advance(LIFE * 0.8);
   expect(await Promise.all([tokens.get(), tokens.get()])).toEqual(["token-1", "token-1"]);
@@ -78,7 +78,7 @@ test("C17 from 80 % of its life on a token is renewed on the side, while the old
   expect(signIns).toBe(2);
 });
 
-test("C17 a renewal that fails is tried again later, and its failure is told only when the life has ended", async () => {
+test("N17: a renewal that fails is tried again later, and its failure is told only when the life has ended", async () => {
   await tokens.get();
   refusal = { status: 503, code: "unavailable" };
   clock.advance(LIFE * 0.8);
@@ -92,13 +92,13 @@ test("C17 a renewal that fails is tried again later, and its failure is told onl
   expect(await tokens.get()).toBe("token-2");
 });
 
-test("C17 a token whose life has ended is never handed out, however wrong this machine's clock is", async () => {
+test("N17: a token whose life has ended is never handed out, however wrong this machine's clock is", async () => {
   await tokens.get();
   clock.advance(LIFE);
   expect(await tokens.get()).toBe("token-2");
 });
 
-test("C18 a dropped token is replaced; dropping an older one changes nothing", async () => {
+test("N18: a dropped token is replaced; dropping an older one changes nothing", async () => {
   expect(await tokens.get()).toBe("token-1");
   tokens.drop("token-1");
   expect(await tokens.get()).toBe("token-2");
@@ -107,7 +107,7 @@ test("C18 a dropped token is replaced; dropping an older one changes nothing", a
   expect(signIns).toBe(2);
 });
 
-test("C18 the token that sign-up answered with is used until its own end", async () => {
+test("N18: the token that sign-up answered with is used until its own end", async () => {
   tokens.adopt({ token: "first", now: 5_000, expiresAt: 5_000 + LIFE });
   expect(await tokens.get()).toBe("first");
   expect(signIns).toBe(0);
@@ -119,7 +119,7 @@ test.for([
   { status: 403, code: "device_revoked" },
   { status: 403, code: "tenant_suspended" },
   { status: 429, code: "rate_limited" },
-])("C18 a sign-in refused as $code says so to every caller, and the next one asks again", async (no) => {
+])("N18: a sign-in refused as $code says so to every caller, and the next one asks again", async (no) => {
   refusal = no;
   const outcomes = await Promise.allSettled([tokens.get(), tokens.get()]);
   for (const outcome of outcomes) expect(outcome).toMatchObject({ status: "rejected", reason: { code: no.code } });
@@ -128,7 +128,7 @@ test.for([
   expect(await tokens.get()).toBe("token-1");
 });
 
-test("C18 a wrong key does not sign in", async () => {
+test("N18: a wrong key does not sign in", async () => {
   const { privateKey: other } = generateKeyPairSync("ed25519");
   const door = createDoor({ server: server.url });
   const forged = createTokens({ door, tenant, device, sign: (payload) => sign(null, payload, other), clock });

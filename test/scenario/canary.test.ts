@@ -71,7 +71,7 @@ function marked(): string {
   return `KANARI-${randomBytes(12).toString("hex")}`;
 }
 
-test("T canary: texts, titles and secret keys are in nothing the server wrote or said", {
+test("T18: texts, titles and secret keys are in nothing the server wrote or said", {
   timeout: 90_000,
 }, async () => {
   const organisation = marked();

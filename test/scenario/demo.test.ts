@@ -40,9 +40,9 @@ function startDemo(...args: string[]) {
 
 const linkFor = (role: string, text: string): string => new RegExp(`${role}: +(\\S+/join#\\S+)`).exec(text)?.[1] ?? "";
 
-test("CLI-30 the demo founds a bakery in which a visitor is welcomed and answered", { timeout: 90_000 }, async () => {
+test("L30: the demo founds a bakery in which a visitor is welcomed and answered", { timeout: 180_000 }, async () => {
   const { child, said, ended } = startDemo("--stay");
-  await expect.poll(() => said.text, { timeout: 45_000 }).toContain("stay online");
+  await expect.poll(() => said.text, { timeout: 90_000 }).toContain("stay online");
   expect(linkFor("admin", said.text)).not.toBe("");
   await profiles.objects("guest", ["join", linkFor("member", said.text), "--name", "Gustav Gast"]);
   const lines = async () => {
@@ -51,14 +51,14 @@ test("CLI-30 the demo founds a bakery in which a visitor is welcomed and answere
     return profiles.objects("guest", ["history", "Willkommen"]);
   };
   const greeted = expect.objectContaining({ text: expect.stringContaining("willkommen bei uns, Gustav") });
-  await expect.poll(lines, { timeout: 30_000, interval: 500, message: said.text }).toContainEqual(greeted);
+  await expect.poll(lines, { timeout: 45_000, interval: 500, message: said.text }).toContainEqual(greeted);
   await profiles.objects("guest", ["send", "Willkommen", "Hallo zusammen"]);
   const answer = expect.objectContaining({
     type: "message",
     mine: false,
     text: expect.stringMatching(/^(Hallo!|Moin!)/),
   });
-  await expect.poll(lines, { timeout: 20_000, interval: 500 }).toContainEqual(answer);
+  await expect.poll(lines, { timeout: 45_000, interval: 500 }).toContainEqual(answer);
   child.kill("SIGINT");
   expect(await ended).toBe(0);
 

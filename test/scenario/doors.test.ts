@@ -95,7 +95,7 @@ const dialerOf = ({ tokens }: Pick<Person, "tokens">, path: string): Dialer =>
 const socketOf = (conversation: ConversationId): string => `/api/conversations/${conversation}/socket`;
 
 describe("requests", () => {
-  test("C22 every route answers in the shape the engine believes", async () => {
+  test("N22: every route answers in the shape the engine believes", async () => {
     const door = createDoor({ server: server.url });
     expect(await door.about()).toMatchObject({ product: "kuvert", residency: "simulated" });
     const anna = await owner();
@@ -121,7 +121,7 @@ describe("requests", () => {
     expect(await anna.api.claimKeyPackages(ben.account.member.id)).toEqual([]);
   });
 
-  test("C22 refusals keep their codes on the way", async () => {
+  test("N22: refusals keep their codes on the way", async () => {
     const [anna, other] = [await owner(), await owner()];
     const ben = await colleague(anna);
     await expect(
@@ -141,7 +141,7 @@ function unlinked() {
 }
 
 describe("tokens", () => {
-  test("C22 a device signs in by challenge, and a token that is none is replaced once", async () => {
+  test("N22: a device signs in by challenge, and a token that is none is replaced once", async () => {
     const anna = await owner();
     anna.tokens.adopt({ token: "not.a.token", now: 0, expiresAt: 600_000 });
     expect((await anna.api.tenant()).name).toBe("Bäckerei");
@@ -151,7 +151,7 @@ describe("tokens", () => {
 });
 
 describe("sockets", () => {
-  test("C22 the mailbox and a conversation answer `resume`, and ping is answered with pong", async () => {
+  test("N22: the mailbox and a conversation answer `resume`, and ping is answered with pong", async () => {
     const anna = await owner();
     const clock = new ManualClock();
     const mailbox = follow(MailboxServerFrame, dialerOf(anna, "/api/mailbox/socket"));
@@ -171,7 +171,7 @@ describe("sockets", () => {
     expect(conversation.link.open).toBe(true);
   });
 
-  test("C22 a socket with a token that is none is refused, and the next one signs in", async () => {
+  test("N22: a socket with a token that is none is refused, and the next one signs in", async () => {
     const anna = await owner();
     anna.tokens.adopt({ token: "not.a.token", now: 0, expiresAt: 600_000 });
     const { closed, frames } = follow(MailboxServerFrame, dialerOf(anna, "/api/mailbox/socket"));
@@ -179,7 +179,7 @@ describe("sockets", () => {
     expect(await frames.next()).toMatchObject({ type: "ready" });
   });
 
-  test("C22 a foreign conversation, an absent one and a removal end the link for good, by their codes", async () => {
+  test("N22: a foreign conversation, an absent one and a removal end the link for good, by their codes", async () => {
     const [anna, other] = [await owner(), await owner()];
     const ben = await colleague(anna);
     const conversation = await found(anna, [ben]);
@@ -196,7 +196,7 @@ describe("sockets", () => {
     expect(await mailbox.closed.next()).toEqual({ code: 4000, refusal: "device_revoked", terminal: true });
   });
 
-  test("C22 after a kill -9 of the server the socket is back by itself", async () => {
+  test("N22: after a kill -9 of the server the socket is back by itself", async () => {
     const anna = await owner();
     const { frames, closed, link } = follow(MailboxServerFrame, dialerOf(anna, "/api/mailbox/socket"));
     for (let round = 0; round < 2; round++) {

@@ -55,8 +55,8 @@ class Wire {
   };
 }
 
-describe("C a crash at any write loses nothing, repeats nothing and reuses no key", () => {
-  test("C of the sender", { timeout: 120_000 }, async () => {
+describe("a crash at any write loses nothing, repeats nothing and reuses no key", () => {
+  test("C1, C2: a crash of the sender", { timeout: 120_000 }, async () => {
     const { anna, bert, id } = await three();
     const wire = new Wire();
     const expected: string[] = [];
@@ -81,7 +81,7 @@ describe("C a crash at any write loses nothing, repeats nothing and reuses no ke
     for (const ciphertexts of wire.sent.values()) expect(ciphertexts.size).toBe(1);
   });
 
-  test("C of the receiver", { timeout: 120_000 }, async () => {
+  test("C5: a crash of the receiver", { timeout: 120_000 }, async () => {
     const { anna, bert, id } = await three();
     const expected: string[] = [];
     let deaths = 0;
@@ -104,7 +104,7 @@ describe("C a crash at any write loses nothing, repeats nothing and reuses no ke
     await anna.shows(id, [...expected, "alles da"]);
   });
 
-  test("C of who adds somebody", { timeout: 120_000 }, async () => {
+  test("C1, C7: a crash of who adds somebody", { timeout: 120_000 }, async () => {
     const { anna, bert, carl, id } = await three();
     let deaths = 0;
     for (let write = 1; write <= 9; write++) {
@@ -126,8 +126,8 @@ describe("C a crash at any write loses nothing, repeats nothing and reuses no ke
   });
 });
 
-describe("C the network may do what it likes", () => {
-  test("C lost echoes: resent with the same bytes, stored once", async () => {
+describe("the network may do what it likes", () => {
+  test("C2, O13: lost echoes: resent with the same bytes, stored once", async () => {
     const { anna, bert, id } = await three();
     const wire = new Wire();
     let deaf = true;
@@ -144,7 +144,7 @@ describe("C the network may do what it likes", () => {
     for (const ciphertexts of wire.sent.values()) expect(ciphertexts.size).toBe(1);
   });
 
-  test("C every frame twice, both ways: each line once", async () => {
+  test("C4, O13: every frame twice, both ways: each line once", async () => {
     const { anna, bert, id } = await three();
     const twice = {
       incoming: (frame: Incoming) => (frame.type === "envelopes" ? [frame, frame] : [frame]),
@@ -159,7 +159,7 @@ describe("C the network may do what it likes", () => {
     expect(await anna.texts(id)).toEqual(texts);
   });
 
-  test("C a withheld frame leaves a gap, and the gap is fetched", async () => {
+  test("C4: a withheld frame leaves a gap, and the gap is fetched", async () => {
     const { anna, bert, id } = await three();
     let withheld = 0;
     const incoming = (frame: Incoming) => {
@@ -178,7 +178,7 @@ describe("C the network may do what it likes", () => {
     await bert.shows(id, ["eins", "zwei"]);
   });
 
-  test("C a text sealed for an epoch that ended is sealed anew, under the same id, for those who are in it now", async () => {
+  test("C2: a text sealed for an epoch that ended is sealed anew, under the same id, for those who are in it now", async () => {
     const { anna, bert, carl, id } = await three();
     const wire = new Wire();
     let mute = true;
@@ -198,7 +198,7 @@ describe("C the network may do what it likes", () => {
     expect(wire.sent.get(key)?.size).toBe(2);
   });
 
-  test("E whoever is online commits a removal out when the remover cannot", async () => {
+  test("C8: whoever is online commits a removal out when the remover cannot", async () => {
     const { anna, bert, carl, id } = await three();
     await anna.engine.add(id, [carl.id]);
     await anna.settled();
@@ -212,8 +212,8 @@ describe("C the network may do what it likes", () => {
   });
 });
 
-describe("C a server that lies about the log is found out", () => {
-  test("C changed bytes: nothing of it is shown", async () => {
+describe("a server that lies about the log is found out", () => {
+  test("C6: changed bytes: nothing of it is shown", async () => {
     const { anna, bert, id } = await three();
     await anna.engine.send(id, "echt");
     await bert.shows(id, ["echt"]);
@@ -233,7 +233,7 @@ describe("C a server that lies about the log is found out", () => {
     expect(stateOf(bert)).toBe("broken");
   });
 
-  test("C a log that ends before what was seen: rolled back", async () => {
+  test("C6: a log that ends before what was seen: rolled back", async () => {
     const { anna, bert, id } = await three();
     await anna.engine.send(id, "eins");
     await bert.shows(id, ["eins"]);
@@ -245,7 +245,7 @@ describe("C a server that lies about the log is found out", () => {
     await until(() => stateOf(bert) === "broken");
   });
 
-  test("C another log of the same length: forked", async () => {
+  test("C6: another log of the same length: forked", async () => {
     const { bert } = await three();
     const incoming = (frame: Incoming) =>
       frame.type === "ready" && "head" in frame
@@ -255,7 +255,7 @@ describe("C a server that lies about the log is found out", () => {
     await until(() => stateOf(bert) === "broken");
   });
 
-  test("C a consistent log with one message left out: the next message tells", async () => {
+  test("C6: a consistent log with one message left out: the next message tells", async () => {
     const { anna, bert, id } = await three();
     const fork = new Fork();
     await bert.settled();
@@ -272,8 +272,8 @@ describe("C a server that lies about the log is found out", () => {
   });
 });
 
-describe("E a device that cannot follow lets itself in again", () => {
-  test("E after a commit that killed it twice", async () => {
+describe("a device that cannot follow lets itself in again", () => {
+  test("C9, C10: after a commit that killed it twice", async () => {
     const { anna, bert, carl, id } = await three();
     const { seq } = (await anna.lines(id)).at(-1) ?? {};
     await bert.settled();
@@ -295,7 +295,7 @@ describe("E a device that cannot follow lets itself in again", () => {
     await until(async () => (await anna.texts(id)).at(-1) === "ja");
   });
 
-  test("E after a welcome that it has no key for", async () => {
+  test("C9: after a welcome that it has no key for", async () => {
     const { anna, carl, id } = await three();
     const packages = await carl.store.scan("keypackages");
     await carl.store.write(packages.map(({ key }) => ({ table: "keypackages", key, value: null })));

@@ -28,8 +28,8 @@ async function pair(): Promise<{ anna: Person; bert: Person; id: ConversationId 
   return { anna, bert, id };
 }
 
-describe("C a message walks from intent to line", () => {
-  test("C two people talk both ways, in order, each line once, and learn that it was delivered", async () => {
+describe("a message walks from intent to line", () => {
+  test("C4, D26: two people talk both ways, in order, each line once, and learn that it was delivered", async () => {
     const { anna, bert, id } = await pair();
     const texts = Array.from({ length: 60 }, (_, index) => `Brot ${index}`);
     await Promise.all(texts.map((text) => anna.engine.send(id, text)));
@@ -44,7 +44,7 @@ describe("C a message walks from intent to line", () => {
     expect([...anna.faults, ...bert.faults]).toEqual([]);
   });
 
-  test("C a line keeps its key from the moment of sending, here and there", async () => {
+  test("C3: a line keeps its key from the moment of sending, here and there", async () => {
     const { anna, bert, id } = await pair();
     const key = await anna.engine.send(id, "Hallo");
     expect((await anna.lines(id)).at(-1)).toMatchObject({ key, body: { text: "Hallo" } });
@@ -54,7 +54,7 @@ describe("C a message walks from intent to line", () => {
     expect((await bert.lines(id)).at(-1)).toMatchObject({ key, state: "received", from: anna.id });
   });
 
-  test("C two people without a title find the same conversation again, from both sides", async () => {
+  test("C14: two people without a title find the same conversation again, from both sides", async () => {
     const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
     const id = await anna.engine.create({ title: null, members: [bert.id] });
     await anna.settled();
@@ -64,7 +64,7 @@ describe("C a message walks from intent to line", () => {
     expect(await bert.engine.create({ title: "Anderes", members: [anna.id] })).not.toBe(id);
   });
 
-  test("C what others write counts as unread until it is read", async () => {
+  test("C15: what others write counts as unread until it is read", async () => {
     const { anna, bert, id } = await pair();
     await anna.engine.send(id, "eins");
     await anna.engine.send(id, "zwei");
@@ -76,7 +76,7 @@ describe("C a message walks from intent to line", () => {
     expect(bert.engine.snapshot().conversations[0]).toMatchObject({ unread: 0, last: { text: "zwei" } });
   });
 
-  test("C what is composed offline, also founding a conversation, goes out later in its order", async () => {
+  test("C16: what is composed offline, also founding a conversation, goes out later in its order", async () => {
     const { anna, bert, id } = await pair();
     await anna.reopen({ offline: true });
     for (const text of ["eins", "zwei", "drei"]) await anna.engine.send(id, text);
@@ -90,7 +90,7 @@ describe("C a message walks from intent to line", () => {
     expect(bert.engine.snapshot().conversations.find((one) => one.id === other)).toMatchObject({ title: "Neu" });
   });
 
-  test("C title and timer reach everybody, also a newcomer", async () => {
+  test("E20: title and timer reach everybody, also a newcomer", async () => {
     const [anna, bert, carl] = (await company.found("Anna", "Bert", "Carl")) as [Person, Person, Person];
     const id = await anna.engine.create({ title: "Backstube", members: [bert.id] });
     await anna.engine.rename(id, "Konditorei");
@@ -106,8 +106,31 @@ describe("C a message walks from intent to line", () => {
   });
 });
 
-describe("E people come and go", () => {
-  test("E somebody removed is out at once, keeps what was said, and reads nothing that comes after", async () => {
+describe("sockets are for what is looked at", () => {
+  test("C11: six conversations and the mailbox have one; a nudge opens another", async () => {
+    const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
+    const ids: ConversationId[] = [];
+    for (let index = 0; index < 8; index++) {
+      ids.push(await anna.engine.create({ title: `Nr. ${index}`, members: [bert.id] }));
+    }
+    await anna.settled();
+    await expect.poll(() => bert.engine.snapshot().conversations.length, { timeout: 10_000 }).toBe(8);
+    await bert.settled();
+    await expect.poll(() => bert.paths().length, { timeout: 10_000 }).toBe(7);
+    const open = bert.paths();
+    expect(open).toContain("/api/mailbox/socket");
+    const quiet = ids.find((id) => !open.includes(`/api/conversations/${id}/socket`));
+    if (quiet === undefined) throw new Error("all of them are open");
+    await anna.engine.send(quiet, "Hallo");
+    await bert.shows(quiet, ["Hallo"]);
+    await expect.poll(() => bert.paths().length, { timeout: 10_000 }).toBe(7);
+    await bert.close();
+    expect(bert.paths()).toEqual([]);
+  });
+});
+
+describe("people come and go", () => {
+  test("E11, C8: somebody removed is out at once, keeps what was said, and reads nothing that comes after", async () => {
     const [anna, bert, carl] = (await company.found("Anna", "Bert", "Carl")) as [Person, Person, Person];
     const id = await anna.engine.create({ title: "Team", members: [bert.id, carl.id] });
     await anna.engine.send(id, "alle da");
@@ -123,7 +146,7 @@ describe("E people come and go", () => {
     expect(anna.engine.snapshot().conversations[0]?.members).toHaveLength(2);
   });
 
-  test("E somebody who left can be added again and reads on from there", async () => {
+  test("E21: somebody who left can be added again and reads on from there", async () => {
     const { anna, bert, id } = await pair();
     await bert.engine.leave(id);
     expect(bert.engine.snapshot().conversations[0]).toMatchObject({ state: "ended" });
@@ -136,7 +159,7 @@ describe("E people come and go", () => {
     expect(bert.engine.snapshot().conversations[0]).toMatchObject({ state: "active", title: "Backstube" });
   });
 
-  test("E several who add at the same time all succeed: who loses a race makes its commit again", async () => {
+  test("C7, E31: several who add at the same time all succeed: who loses a race makes its commit again", async () => {
     const names = ["Anna", "Bert", "Carl", "Dora", "Emil", "Fritz"];
     const [anna, bert, carl, dora, emil, fritz] = (await company.found(...names)) as Person[] as [
       Person,
@@ -169,7 +192,7 @@ describe("E people come and go", () => {
   });
 });
 
-describe("X what has expired is gone here", () => {
+describe("what has expired is gone here", () => {
   const tables: readonly Table[] = ["messages", "intents", "conversations"];
   const everything = async ({ store }: Person): Promise<string> => {
     const rows = await Promise.all(tables.map((table) => store.scan(table)));
@@ -179,7 +202,7 @@ describe("X what has expired is gone here", () => {
       .join();
   };
 
-  test("X a timed text disappears on both sides: line, list, store", { timeout: 40_000 }, async () => {
+  test("X40: a timed text disappears on both sides: line, list, store", { timeout: 40_000 }, async () => {
     const { anna, bert, id } = await pair();
     await anna.engine.send(id, "bleibt");
     await anna.engine.send(id, "vergeht", 10_000);
@@ -193,7 +216,7 @@ describe("X what has expired is gone here", () => {
     expect(bert.engine.snapshot().conversations[0]?.unread).toBe(1);
   });
 
-  test("X what ran out while the profile was closed is gone before anything can be shown", {
+  test("X40: what ran out while the profile was closed is gone before anything can be shown", {
     timeout: 40_000,
   }, async () => {
     const { anna, bert, id } = await pair();

@@ -32,7 +32,7 @@ function held(): readonly (string | null)[] {
   return rows.filter(({ bytes }) => bytes !== null).map(({ mid }) => mid);
 }
 
-test("D a server killed and started again has kept everything", { timeout: 60_000 }, async () => {
+test("D37, L9: a server killed and started again has kept everything", { timeout: 60_000 }, async () => {
   await profiles.objects("eva", ["send", "Kasse", "vorher"]);
   await server.kill();
   const away = await profiles.kuvert("eva", ["send", "Kasse", "währenddessen", "--timeout", "2s"]);
@@ -46,7 +46,7 @@ test("D a server killed and started again has kept everything", { timeout: 60_00
   expect(await profiles.objects("jan", ["members"])).toHaveLength(2);
 });
 
-test("A a token the server no longer takes is replaced without a word", { timeout: 60_000 }, async () => {
+test("N15: a token the server no longer takes is replaced without a word", { timeout: 60_000 }, async () => {
   const eva = await profiles.open("eva", server.url);
   await eva.settled(15_000);
   const [conversation] = eva.snapshot().conversations;
@@ -65,7 +65,9 @@ test("A a token the server no longer takes is replaced without a word", { timeou
   expect((await texts("jan")).at(-1)).toBe("mit neuem Token");
 });
 
-test("X a timer that ran out while the server was dead fires after the restart", { timeout: 60_000 }, async () => {
+test("X21, X22: a timer that ran out while the server was dead fires after the restart", {
+  timeout: 60_000,
+}, async () => {
   const before = await texts("eva");
   const [stays] = await profiles.objects("eva", ["send", "Kasse", "bleibt"]);
   const [timed] = await profiles.objects("eva", ["send", "Kasse", "vergeht", "--expires", "10s"]);

@@ -42,8 +42,8 @@ async function texts(name: string, conversation: string): Promise<unknown[]> {
   return lines.filter(({ type }) => type === "message").map(({ text }) => text);
 }
 
-describe("CLI-20 three people walk through the product on the command line", () => {
-  test("CLI-20 sign up, invite, join twice", { timeout: 60_000 }, async () => {
+describe("three people walk through the product on the command line", () => {
+  test("L20: sign up, invite, join twice", { timeout: 60_000 }, async () => {
     const signup = ["signup", "--organisation", "Bäckerei Lindner", "--name", "Anna Lindner", "--server", server.url];
     const [account] = await profiles.objects("anna", signup);
     expect(account).toMatchObject({
@@ -72,7 +72,7 @@ describe("CLI-20 three people walk through the product on the command line", () 
     ]);
   });
 
-  test("CLI-20 a group, messages both ways, standard input, history", { timeout: 60_000 }, async () => {
+  test("L20, L3: a group, messages both ways, standard input, history", { timeout: 60_000 }, async () => {
     const [group] = await profiles.objects("anna", ["create", "--title", "Backstube", "bernd öztürk", "Clara"]);
     expect(group).toMatchObject({ type: "conversation", title: "Backstube", kind: "group", state: "active" });
     expect(group?.members).toHaveLength(3);
@@ -91,7 +91,7 @@ describe("CLI-20 three people walk through the product on the command line", () 
     expect((await profiles.kuvert("clara", ["conversations"])).out).toMatch(/^CONVERSATION +PEOPLE/);
   });
 
-  test("CLI-20 a direct conversation is called like the other person, and there is one of it", {
+  test("L20, C14: a direct conversation is called like the other person, and there is one of it", {
     timeout: 60_000,
   }, async () => {
     const [first] = await profiles.objects("anna", ["create", "Clara"]);
@@ -103,7 +103,7 @@ describe("CLI-20 three people walk through the product on the command line", () 
     expect(await profiles.objects("bernd", ["conversations"])).toHaveLength(1);
   });
 
-  test("CLI-20 listen prints what was missed, then each message as it comes, until interrupted", {
+  test("L10, L8: listen prints what was missed, then each message as it comes, until interrupted", {
     timeout: 60_000,
   }, async () => {
     await texts("bernd", "Backstube");
@@ -129,7 +129,7 @@ describe("CLI-20 three people walk through the product on the command line", () 
     expect(await again.end("SIGTERM")).toBe(143);
   });
 
-  test("CLI-20 a reader who goes away ends listen without a word", { timeout: 60_000 }, async () => {
+  test("L8: a reader who goes away ends listen without a word", { timeout: 60_000 }, async () => {
     const child = profiles.spawn("clara", ["listen"]);
     child.stdout?.destroy();
     child.stderr?.on("data", (data: Buffer) => expect.fail(data.toString()));
@@ -137,7 +137,7 @@ describe("CLI-20 three people walk through the product on the command line", () 
     await expect.poll(() => child.exitCode, { timeout: 15_000 }).toBe(0);
   });
 
-  test("CLI-20 timers: one message's own, and a conversation's", { timeout: 60_000 }, async () => {
+  test("L20, X40: timers: one message's own, and a conversation's", { timeout: 60_000 }, async () => {
     const [sent] = await profiles.objects("anna", ["send", "Backstube", "gleich weg", "--expires", "10s"]);
     const expiresAt = Number(sent?.expiresAt);
     expect(expiresAt - Number(sent?.at)).toBe(10_000);
@@ -155,7 +155,7 @@ describe("CLI-20 three people walk through the product on the command line", () 
     expect(await texts("anna", "Backstube")).not.toContain("gleich weg");
   });
 
-  test("CLI-20 who is removed or leaves reads and writes no more", { timeout: 60_000 }, async () => {
+  test("L20, E11, E21: who is removed or leaves reads and writes no more", { timeout: 60_000 }, async () => {
     await profiles.objects("anna", ["remove", "Backstube", "Clara"]);
     await profiles.objects("anna", ["send", "Backstube", "ohne Clara"]);
     expect(await texts("clara", "Backstube")).not.toContain("ohne Clara");
@@ -174,7 +174,7 @@ describe("CLI-20 three people walk through the product on the command line", () 
     expect(after).not.toContain("ohne Clara");
   });
 
-  test("CLI-20 a revoked device is out at once", { timeout: 60_000 }, async () => {
+  test("L20, H8: a revoked device is out at once", { timeout: 60_000 }, async () => {
     const [own] = await profiles.objects("clara", ["devices"]);
     expect(own).toMatchObject({ type: "device", own: true, revoked: false });
     expect(await profiles.objects("clara", ["revoke", String(own?.id).slice(0, 8)])).toMatchObject([
@@ -185,15 +185,15 @@ describe("CLI-20 three people walk through the product on the command line", () 
   });
 });
 
-describe("CLI-21 exit codes and streams of the real program", () => {
-  test("CLI-21 help and version go to standard output", async () => {
+describe("exit codes and streams of the real program", () => {
+  test("L2: help and version go to standard output", async () => {
     const help = await profiles.kuvert("nobody", ["--help"]);
     expect(help).toMatchObject({ code: 0, err: "" });
     expect(help.out).toContain("Exit codes: 0 done");
     expect((await profiles.kuvert("nobody", ["--version"])).out).toMatch(/^kuvert \d+\.\d+\.\d+\n$/);
   });
 
-  test("CLI-21 usage, no account, no server", { timeout: 30_000 }, async () => {
+  test("L8, L5: usage, no account, no server", { timeout: 30_000 }, async () => {
     expect(await profiles.kuvert("anna", ["frobnicate"])).toMatchObject({ code: 2, out: "" });
     expect(await profiles.kuvert("empty", ["members"])).toMatchObject({
       code: 1,
@@ -208,7 +208,7 @@ describe("CLI-21 exit codes and streams of the real program", () => {
     });
   });
 
-  test("CLI-21 the installed program passes arguments, streams, signals and exit code through", {
+  test("L21: the installed program passes arguments, streams, signals and exit code through", {
     timeout: 30_000,
   }, async () => {
     const program = join(import.meta.dirname, "../../scripts/kuvert.mjs");

@@ -15,7 +15,7 @@ test("F1: an id has one spelling, and a group id names conversation and generati
   expect(readGroupId(new Uint8Array(19))).toBeUndefined();
 });
 
-test("O2: the rolling hash tells every order, gap and change apart", () => {
+test("O12: the rolling hash tells every order, gap and change apart", () => {
   const entry = fc.record({
     id: fc.uint8Array({ minLength: 16, maxLength: 16 }),
     bytes: fc.uint8Array({ minLength: 1 }),
@@ -34,7 +34,7 @@ test("O2: the rolling hash tells every order, gap and change apart", () => {
   );
 });
 
-test("E1: leaves are blanked by removes and refilled from the left by adds", () => {
+test("E38: leaves are blanked by removes and refilled from the left by adds", () => {
   expect(applyToLeaves(["a", "b", "c"], { removed: [1], added: ["d", "e"] })).toEqual(["a", "d", "c", "e"]);
   expect(applyToLeaves(["a", "b", "c"], { removed: [2, 1], added: [] })).toEqual(["a"]);
   expect(applyToLeaves(["a", null, "c"], { removed: [1], added: [] })).toBeUndefined();

@@ -33,6 +33,8 @@ export class Person {
   writes: (readonly Write[])[] = [];
   isDead = false;
   cut: () => void = () => undefined;
+  /** The paths of the sockets it has open. */
+  paths: () => string[] = () => [];
   #engine: Engine | null = null;
   #store: Store | null = null;
 
@@ -63,8 +65,9 @@ export class Person {
     const real = await openSqliteStore(this.folder);
     this.writes = [];
     this.isDead = false;
-    const { WebSocket, cut } = tamperedSocket(tampering);
+    const { WebSocket, cut, paths } = tamperedSocket(tampering);
     this.cut = cut;
+    this.paths = paths;
     const nowhere = (): never => {
       throw new TypeError("offline");
     };

@@ -103,7 +103,7 @@ async function model(open: OpenStore, name: string, seed: number): Promise<void>
 
 export const STORE_CONTRACT: readonly ContractCase[] = [
   {
-    title: "S1 what was written is read back byte for byte, and what was not is undefined",
+    title: "S1: what was written is read back byte for byte, and what was not is undefined",
     run: async (open, name) => {
       const store = await open(name);
       const every = Uint8Array.from({ length: 256 }, (_, byte) => byte);
@@ -124,7 +124,7 @@ export const STORE_CONTRACT: readonly ContractCase[] = [
     },
   },
   {
-    title: "S1 keys are ordered by code unit",
+    title: "S1: keys are ordered by code unit",
     run: async (open, name) => {
       const store = await open(name);
       const keys = ["b", "a", "aa", "A", "~", "!", "a-", "0000000000000010", "0000000000000009"];
@@ -136,11 +136,11 @@ export const STORE_CONTRACT: readonly ContractCase[] = [
     },
   },
   ...[1, 2, 3].map((seed) => ({
-    title: `S1 any series of writes, reopenings and ranges answers like a sorted map (seed ${seed})`,
+    title: `S1: any series of writes, reopenings and ranges answers like a sorted map (seed ${seed})`,
     run: (open: OpenStore, name: string) => model(open, name, seed),
   })),
   {
-    title: "S1 a page can be read onward and backward from its edge",
+    title: "S1: a page can be read onward and backward from its edge",
     run: async (open, name) => {
       const store = await open(name);
       const keys = Array.from({ length: 25 }, (_, n) => `c/${String(n).padStart(4, "0")}`);
@@ -159,7 +159,7 @@ export const STORE_CONTRACT: readonly ContractCase[] = [
     },
   },
   {
-    title: "S2 a write spans tables, its later changes win over its earlier ones, and deleting the absent is fine",
+    title: "S2: a write spans tables, its later changes win over its earlier ones, and deleting the absent is fine",
     run: async (open, name) => {
       const store = await open(name);
       await store.write([put("meta", "k", "old"), put("people", "gone", "x")]);
@@ -178,7 +178,7 @@ export const STORE_CONTRACT: readonly ContractCase[] = [
     },
   },
   {
-    title: "S2 a write with one impossible key writes nothing at all",
+    title: "S2: a write with one impossible key writes nothing at all",
     run: async (open, name) => {
       const store = await open(name);
       for (const key of ["", "ä", "a b", "x\n", "\ud800", "k".repeat(513)]) {
@@ -190,7 +190,7 @@ export const STORE_CONTRACT: readonly ContractCase[] = [
     },
   },
   {
-    title: "S2 writes apply in the order of the calls, and no scan sees half of one",
+    title: "S2: writes apply in the order of the calls, and no scan sees half of one",
     run: async (open, name) => {
       const store = await open(name);
       const writes = Array.from({ length: 60 }, (_, n) =>
@@ -209,7 +209,7 @@ export const STORE_CONTRACT: readonly ContractCase[] = [
     },
   },
   {
-    title: "S2 values are copies: neither the writer's later changes nor a reader's reach the store",
+    title: "S2: values are copies: neither the writer's later changes nor a reader's reach the store",
     run: async (open, name) => {
       const store = await open(name);
       const buffer = Uint8Array.of(9, 1, 2, 3, 9);
@@ -225,7 +225,7 @@ export const STORE_CONTRACT: readonly ContractCase[] = [
     },
   },
   {
-    title: "S3 closing waits for the writes under way, and opening again finds them",
+    title: "S3: closing waits for the writes under way, and opening again finds them",
     run: async (open, name) => {
       const store = await open(name);
       const writes = Array.from({ length: 20 }, (_, n) =>
@@ -239,7 +239,7 @@ export const STORE_CONTRACT: readonly ContractCase[] = [
     },
   },
   {
-    title: "S3 a closed store refuses everything and closes again without complaint",
+    title: "S3: a closed store refuses everything and closes again without complaint",
     run: async (open, name) => {
       const store = await open(name);
       await store.write([put("meta", "k", "v")]);
@@ -254,7 +254,7 @@ export const STORE_CONTRACT: readonly ContractCase[] = [
     },
   },
   {
-    title: "S3 a destroyed store leaves nothing behind",
+    title: "S3: a destroyed store leaves nothing behind",
     run: async (open, name) => {
       const store = await open(name);
       await store.write([put("messages", "k", "v")]);

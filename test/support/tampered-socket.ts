@@ -18,7 +18,12 @@ export interface Tampering {
 }
 
 /** A constructor to hand to an engine. `tampering` may be changed at any time. */
-export function tamperedSocket(tampering: Tampering): { WebSocket: typeof WebSocket; cut: () => void } {
+export function tamperedSocket(tampering: Tampering): {
+  WebSocket: typeof WebSocket;
+  cut: () => void;
+  /** The paths of all sockets that are open or being opened. */
+  paths: () => string[];
+} {
   const open = new Set<WebSocket>();
 
   class Tampered {
@@ -73,6 +78,7 @@ export function tamperedSocket(tampering: Tampering): { WebSocket: typeof WebSoc
 
   return {
     WebSocket: Tampered as unknown as typeof WebSocket,
+    paths: () => [...open].filter(({ readyState }) => readyState <= 1).map(({ url }) => new URL(url).pathname),
     cut: () => {
       for (const socket of open) socket.close();
     },

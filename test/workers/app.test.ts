@@ -15,7 +15,7 @@ afterEach(() => void vi.restoreAllMocks());
 const silence = () => vi.spyOn(console, "error").mockReturnValue();
 
 describe("refusals", () => {
-  test("H21 what is not there is not_found, whatever the method", async () => {
+  test("H21: what is not there is not_found, whatever the method", async () => {
     for (const path of ["/api", "/api/", "/api/nothing", "/api/tenant/x", "/api/conversations/x/y/z", "/api/about/"]) {
       for (const method of ["GET", "PUT", "POST", "DELETE", "OPTIONS"]) {
         const answer = await call(method, path);
@@ -27,7 +27,7 @@ describe("refusals", () => {
     }
   });
 
-  test("H20 a bug is answered by a reference, which the trace has too, and by nothing of the bug", async () => {
+  test("H20: a bug is answered by a reference, which the trace has too, and by nothing of the bug", async () => {
     const errors = silence();
     const DIRECTORY = {
       prepare: () => {
@@ -55,7 +55,7 @@ describe("refusals", () => {
     expect(JSON.parse(lines[0]).at).toMatch(/^app\.test\.ts:\d+:\d+$/);
   });
 
-  test("H20 an object's refusal crosses to the caller with its code", async () => {
+  test("H20: an object's refusal crosses to the caller with its code", async () => {
     const owner = await signUp();
     const refuse = () => Promise.reject(Object.assign(new Error("quota"), { code: "quota", detail: { left: 0 } }));
     const MAILBOXES = { getByName: () => ({ stock: refuse }) };
@@ -67,7 +67,7 @@ describe("refusals", () => {
     expect(answer).toMatchObject({ status: 507, body: { code: "quota", detail: { left: 0 } } });
   });
 
-  test("H18 with D1 down the answer is unavailable, and tells nothing of D1", async () => {
+  test("H18: with D1 down the answer is unavailable, and tells nothing of D1", async () => {
     const owner = await signUp();
     silence();
     const answer = await call("GET", "/api/tenant", {
@@ -78,7 +78,7 @@ describe("refusals", () => {
     expect(answer.text).not.toMatch(/D1|table/);
   });
 
-  test("H20 every refusal is of the one table", () => {
+  test("H20: every refusal is of the one table", () => {
     for (const { status, remedy } of Object.values(REFUSALS)) {
       expect(status).toBeGreaterThanOrEqual(400);
       expect(["retry", "catch_up", "sign_in", "update", "give_up"]).toContain(remedy);
@@ -86,7 +86,7 @@ describe("refusals", () => {
   });
 });
 
-test("H21 anybody may ask for the release and the protocols this server speaks", async () => {
+test("H21: anybody may ask for the release and the protocols this server speaks", async () => {
   const [text] = Object.values(
     import.meta.glob<string>("../../package.json", { query: "?raw", import: "default", eager: true }),
   );
@@ -100,26 +100,26 @@ test("H21 anybody may ask for the release and the protocols this server speaks",
 describe("calls of objects", () => {
   const marked = (mark: string) => Object.assign(new Error("x"), { [mark]: true });
 
-  test("H20 a retryable failure is tried again with a stub of its own", async () => {
+  test("H20: a retryable failure is tried again with a stub of its own", async () => {
     const call = vi.fn().mockRejectedValueOnce(marked("retryable")).mockResolvedValueOnce("done");
     await expect(reach(call)).resolves.toBe("done");
     expect(call).toHaveBeenCalledTimes(2);
   });
 
-  test("H20 one that stays so is unavailable", async () => {
+  test("H20: one that stays so is unavailable", async () => {
     silence();
     const call = vi.fn().mockRejectedValue(marked("retryable"));
     await expect(reach(call)).rejects.toMatchObject({ code: "unavailable" });
     expect(call).toHaveBeenCalledTimes(3);
   });
 
-  test("H20 an overloaded object is left alone", async () => {
+  test("H20: an overloaded object is left alone", async () => {
     const call = vi.fn().mockRejectedValue(Object.assign(marked("retryable"), { overloaded: true }));
     await expect(reach(call)).rejects.toMatchObject({ code: "unavailable", detail: { retryAfter: 5_000 } });
     expect(call).toHaveBeenCalledTimes(1);
   });
 
-  test("H20 a bug in an object stays a bug", async () => {
+  test("H20: a bug in an object stays a bug", async () => {
     const call = vi.fn().mockRejectedValue(new TypeError("x"));
     await expect(reach(call)).rejects.toBeInstanceOf(TypeError);
     expect(call).toHaveBeenCalledTimes(1);
@@ -129,7 +129,7 @@ describe("calls of objects", () => {
 describe("bodies", () => {
   const post = (body: BodyInit, headers = {}) => fetchWorker("/api/challenges", { method: "POST", body, headers });
 
-  test("H16 one byte too many is refused before it is parsed, announced or not", async () => {
+  test("H16: one byte too many is refused before it is parsed, announced or not", async () => {
     const parse = vi.spyOn(JSON, "parse");
     const big = new Uint8Array(LIMITS.bodyBytes + 1).fill(32);
     expect((await post(big)).status).toBe(413);
@@ -145,7 +145,7 @@ describe("bodies", () => {
     expect(await response.json()).toMatchObject({ code: "too_large" });
   });
 
-  test("H16 the largest allowed body is read", async () => {
+  test("H16: the largest allowed body is read", async () => {
     const { tenant, device } = { tenant: newId(), device: newId() };
     const body = JSON.stringify({ tenant, device }).padEnd(LIMITS.bodyBytes, " ");
     expect((await post(body)).status).toBe(200);
@@ -153,7 +153,7 @@ describe("bodies", () => {
 });
 
 describe("headers", () => {
-  test("H21 no answer of the API is kept anywhere", async () => {
+  test("H21: no answer of the API is kept anywhere", async () => {
     const owner = await signUp();
     const answers = [
       await call("GET", "/api/about"),
@@ -183,7 +183,7 @@ describe("the browser client's files", () => {
   const get = (path: string, environment: never, method = "GET") => fetchWorker(path, { method }, environment);
 
   test.each(["/", "/join", "/conversations/x", "/assets/app-1.js", "/apis", "/favicon.svg"])(
-    "H22 %s carries the strict headers",
+    "H22: %s carries the strict headers",
     async (path) => {
       const { env } = page(200, path.endsWith(".js") ? "text/javascript" : undefined);
       const { headers } = await get(path, env);
@@ -220,7 +220,7 @@ describe("the browser client's files", () => {
     },
   );
 
-  test("H23 hashed files are kept for good, the page is asked for anew each time", async () => {
+  test("H23: hashed files are kept for good, the page is asked for anew each time", async () => {
     const cache = async (path: string, status: number, type?: string) =>
       (await get(path, page(status, type).env)).headers.get("cache-control");
     expect(await cache("/assets/app-1.js", 200, "text/javascript")).toBe("public, max-age=31536000, immutable");
@@ -229,13 +229,13 @@ describe("the browser client's files", () => {
     expect(await cache("/assets/app-1.js", 404, "text/plain")).toBe("no-cache");
   });
 
-  test("H23 a file of an older build is absent, never the page under a script's name", async () => {
+  test("H23: a file of an older build is absent, never the page under a script's name", async () => {
     const response = await get("/assets/old-0.js", page().env);
     expect(response.status).toBe(404);
     expect(response.headers.get("cache-control")).toBe("no-store");
   });
 
-  test("H23 nothing but reading reaches the files", async () => {
+  test("H23: nothing but reading reaches the files", async () => {
     const { env, fetch } = page();
     for (const method of ["POST", "PUT", "DELETE"]) expect((await get("/", env, method)).status).toBe(404);
     expect(fetch).not.toHaveBeenCalled();
@@ -243,7 +243,7 @@ describe("the browser client's files", () => {
   });
 });
 
-test("H26 no name, token, secret, key or address is ever traced", async () => {
+test("H26: no name, token, secret, key or address is ever traced", async () => {
   const lines: unknown[][] = [];
   for (const level of ["log", "info", "warn", "error", "debug"] as const) {
     vi.spyOn(console, level).mockImplementation((...line: unknown[]) => void lines.push(line));

@@ -25,7 +25,7 @@ const later = (ms: number) => vi.useFakeTimers({ toFake: ["Date"], now: Date.now
 const standing = (token: string, options = {}) => call("GET", "/api/tenant", { token, ...options });
 
 describe("access tokens", () => {
-  test("H9 live ten minutes to the second and say so", async () => {
+  test("H9: live ten minutes to the second and say so", async () => {
     const owner = await signUp();
     const { body } = await signIn(owner);
     expect(body.expiresAt - body.now).toBeGreaterThan(10 * MINUTE - 1_001);
@@ -39,7 +39,7 @@ describe("access tokens", () => {
     });
   });
 
-  test("H9 name tenant, member, device, role, residency and policy, and nothing else of anybody", async () => {
+  test("H9: name tenant, member, device, role, residency and policy, and nothing else of anybody", async () => {
     const owner = await signUp();
     const claims = claimsOf(owner.token);
     const names = ["aud", "device", "exp", "iat", "iss", "member", "policy", "residency", "role", "tenant"];
@@ -47,7 +47,7 @@ describe("access tokens", () => {
     expect(claims).toMatchObject({ tenant: owner.tenant, member: owner.member, device: owner.device, role: "owner" });
   });
 
-  test("H9 signed by another secret, under another key id, by no algorithm or by another one are not ours", async () => {
+  test("H9: signed by another secret, under another key id, by no algorithm or by another one are not ours", async () => {
     const owner = await signUp();
     const claims = claimsOf(owner.token);
     const secret = utf8(env.TOKEN_SECRET);
@@ -71,7 +71,7 @@ describe("access tokens", () => {
     expect((await standing(await forge(claims, { secret, kid }))).status).toBe(200);
   });
 
-  test("H9 with missing or wrong claims are not ours, though we signed them", async () => {
+  test("H9: with missing or wrong claims are not ours, though we signed them", async () => {
     const owner = await signUp();
     const claims = claimsOf(owner.token);
     const signing = { secret: utf8(env.TOKEN_SECRET), kid: kidOf(owner.token) };
@@ -90,7 +90,7 @@ describe("access tokens", () => {
     for (const each of wrong) expect((await standing(await forge(each, signing))).body.code).toBe("unauthenticated");
   });
 
-  test("H9 a challenge is no access token, and an access token no challenge", async () => {
+  test("H9: a challenge is no access token, and an access token no challenge", async () => {
     const owner = await signUp();
     const { body } = await call("POST", "/api/challenges", { body: { tenant: owner.tenant, device: owner.device } });
     expect((await standing(body.challenge)).body.code).toBe("unauthenticated");
@@ -99,7 +99,7 @@ describe("access tokens", () => {
     expect(answer.body.code).toBe("unauthenticated");
   });
 
-  test("H9 a changed secret is taken in turn: the new one signs, the old one still verifies until it is dropped", async () => {
+  test("H9: a changed secret is taken in turn: the new one signs, the old one still verifies until it is dropped", async () => {
     const owner = await signUp();
     const [old, young] = [env.TOKEN_SECRET, "C".repeat(43)];
     const both = { ...env, TOKEN_SECRET: `${young} ${old}` };
@@ -111,7 +111,7 @@ describe("access tokens", () => {
     expect((await standing(owner.token, { env: alone })).body.code).toBe("unauthenticated");
   });
 
-  test("H9 without a good secret nothing is signed and nobody is let in", async () => {
+  test("H9: without a good secret nothing is signed and nobody is let in", async () => {
     const owner = await newcomer(newId());
     vi.spyOn(console, "error").mockReturnValue();
     for (const TOKEN_SECRET of ["", "short", undefined as never]) {
@@ -125,7 +125,7 @@ describe("access tokens", () => {
   });
 
   test.each(["", "Basic YTpi", "Bearer", "Bearer ", "bearer x", "Bearer a b", "Bearer é"])(
-    "H9 the authorization %j is none",
+    "H9: the authorization %j is none",
     async (authorization) => {
       const answer = await call("GET", "/api/tenant", {
         headers: authorization === "" ? {} : { authorization: encodeURI(authorization).replaceAll("%20", " ") },
@@ -139,7 +139,7 @@ describe("challenges", () => {
   const challenge = async (person: { tenant: string; device: string }) =>
     (await call("POST", "/api/challenges", { body: { tenant: person.tenant, device: person.device } })).body.challenge;
 
-  test("H10 is good for a minute and not longer", async () => {
+  test("H10: is good for a minute and not longer", async () => {
     const owner = await signUp();
     const text = await challenge(owner);
     const body = { challenge: text, signature: await owner.deviceKey.sign(signInPayload(text)) };
@@ -148,7 +148,7 @@ describe("challenges", () => {
     expect((await call("POST", "/api/tokens", { body })).body.code).toBe("token_expired");
   });
 
-  test("H10 replayed, its answer signs in the device that signed and no other", async () => {
+  test("H10: replayed, its answer signs in the device that signed and no other", async () => {
     const owner = await signUp();
     const text = await challenge(owner);
     const body = { challenge: text, signature: await owner.deviceKey.sign(signInPayload(text)) };
@@ -158,7 +158,7 @@ describe("challenges", () => {
     expect((await call("POST", "/api/tokens", { body: next })).body.code).toBe("not_found");
   });
 
-  test("H10 an unknown device, another tenant's and a wrong signature are answered alike", async () => {
+  test("H10: an unknown device, another tenant's and a wrong signature are answered alike", async () => {
     const [owner, other] = [await signUp(), await signUp()];
     const texts = [
       await challenge({ tenant: owner.tenant, device: newId() }),
@@ -175,14 +175,14 @@ describe("challenges", () => {
     expect(answers[0]?.body.code).toBe("not_found");
   });
 
-  test("H10 a signature without the sign-in domain is none, so that no MLS signature can sign in", async () => {
+  test("H10: a signature without the sign-in domain is none, so that no MLS signature can sign in", async () => {
     const owner = await signUp();
     const text = await challenge(owner);
     const signature = await owner.deviceKey.sign(utf8(text));
     expect((await call("POST", "/api/tokens", { body: { challenge: text, signature } })).body.code).toBe("not_found");
   });
 
-  test("H10 whether there is such a device is not told by asking for a challenge", async () => {
+  test("H10: whether there is such a device is not told by asking for a challenge", async () => {
     const owner = await signUp();
     const ask = (tenant: string, device: string) => call("POST", "/api/challenges", { body: { tenant, device } });
     const answers = [await ask(owner.tenant, owner.device), await ask(newId(), newId())];
@@ -190,7 +190,7 @@ describe("challenges", () => {
     expect(answers[0]?.text.length).toBe(answers[1]?.text.length);
   });
 
-  test("H11 a suspended tenant's devices are told so once they have proved who they are", async () => {
+  test("H11: a suspended tenant's devices are told so once they have proved who they are", async () => {
     const owner = await signUp();
     await suspend(owner.tenant);
     expect(await signIn(owner)).toMatchObject({ status: 403, body: { code: "tenant_suspended" } });
@@ -206,7 +206,7 @@ describe("origins", () => {
     "http://sub.kuvert.test",
     "null",
     "",
-  ])("H12 a page of %j is refused, whatever it asks", async (origin) => {
+  ])("H12: a page of %j is refused, whatever it asks", async (origin) => {
     const owner = await signUp();
     for (const path of ["/api/about", "/api/tenant", "/api/nothing"]) {
       const answer = await call("GET", path, { token: owner.token, headers: { origin } });
@@ -216,7 +216,7 @@ describe("origins", () => {
     expect(response.status).toBe(403);
   });
 
-  test("H12 our own page and the command line are let through, and nobody is told they may read us from elsewhere", async () => {
+  test("H12: our own page and the command line are let through, and nobody is told they may read us from elsewhere", async () => {
     const owner = await signUp();
     for (const headers of [{ origin: "http://kuvert.test" }, {}]) {
       const answer = await call("GET", "/api/tenant", { token: owner.token, headers });
@@ -235,7 +235,7 @@ describe("origins", () => {
 describe("sockets", () => {
   const PATH = "/api/mailbox/socket";
 
-  test("H13 opens with the token among the subprotocols, which is never echoed", async () => {
+  test("H13: opens with the token among the subprotocols, which is never echoed", async () => {
     const owner = await signUp();
     const response = await openSocket(PATH, owner.token);
     expect(response.status).toBe(101);
@@ -243,13 +243,13 @@ describe("sockets", () => {
     expect(JSON.stringify([...response.headers])).not.toContain(owner.token);
   });
 
-  test("H13 a token in the address opens nothing", async () => {
+  test("H13: a token in the address opens nothing", async () => {
     const owner = await signUp();
     const response = await openSocket(`${PATH}?token=${owner.token}`, undefined);
     expect(await closingOf(response)).toEqual({ code: 4000, reason: "unauthenticated" });
   });
 
-  test("H13 without a version it knows the server says so, where the client can see it", async () => {
+  test("H13: without a version it knows the server says so, where the client can see it", async () => {
     const owner = await signUp();
     const offer = `kuvert.999, token.${owner.token}`;
     const response = await openSocket(PATH, undefined, { offer });
@@ -261,12 +261,12 @@ describe("sockets", () => {
     expect((await openSocket(PATH, undefined, { offer: "" })).status).toBe(426);
   });
 
-  test("H13 a request that is no upgrade is malformed", async () => {
+  test("H13: a request that is no upgrade is malformed", async () => {
     const owner = await signUp();
     expect((await call("GET", PATH, { token: owner.token })).body.code).toBe("malformed");
   });
 
-  test("H13 claims that a client sends along are dropped", async () => {
+  test("H13: claims that a client sends along are dropped", async () => {
     const [owner, other] = [await signUp(), await signUp()];
     const fetch = vi.fn(async (_url: string, _init: { headers: Record<string, string> }) => new Response(null));
     const double = { ...env, MAILBOXES: { getByName: () => ({ fetch }) } } as never;
@@ -281,7 +281,7 @@ describe("sockets", () => {
     expect(JSON.parse(sent["x-kuvert-claims"] ?? "")).toMatchObject({ tenant: owner.tenant, device: owner.device });
   });
 
-  test("H14 a suspended tenant's, a removed member's and a revoked device's live tokens open no new socket", async () => {
+  test("H14: a suspended tenant's, a removed member's and a revoked device's live tokens open no new socket", async () => {
     const owner = await signUp();
     const [gone, lost] = [await join(owner), await join(owner)];
     await call("DELETE", `/api/members/${gone.member}`, owner);
@@ -294,7 +294,7 @@ describe("sockets", () => {
     expect(await closingOf(await openSocket(PATH, other.token))).toEqual({ code: 4000, reason: "tenant_suspended" });
   });
 
-  test("H14 with D1 down sockets still open, and a suspension is noticed within a minute once it answers", async () => {
+  test("H14: with D1 down sockets still open, and a suspension is noticed within a minute once it answers", async () => {
     const owner = await signUp();
     vi.spyOn(console, "error").mockReturnValue();
     const response = await openSocket(PATH, owner.token, { env: brokenDirectory("D1_ERROR: storage is down") });
@@ -306,7 +306,7 @@ describe("sockets", () => {
     expect((await closingOf(await openSocket(PATH, owner.token))).reason).toBe("tenant_suspended");
   });
 
-  test("H14 a hundred devices coming back ask D1 once", async () => {
+  test("H14: a hundred devices coming back ask D1 once", async () => {
     const owner = await signUp();
     const batch = vi.fn(env.DIRECTORY.batch.bind(env.DIRECTORY));
     const DIRECTORY = { prepare: env.DIRECTORY.prepare.bind(env.DIRECTORY), batch };

@@ -62,12 +62,12 @@ describe("frames of who has been put out", () => {
     },
   };
 
-  test("H8 every kind of frame has a sample here", () => {
+  test("H8: every kind of frame has a sample here", () => {
     expect(Object.keys(samples).sort()).toEqual([...types].sort());
   });
 
-  describe.each(Object.entries(putOut))("H8 of %s", (_, { by, code }) => {
-    test.each(types)("H8 a %s frame gets no answer, and the socket ends saying why", async (type) => {
+  describe.each(Object.entries(putOut))("of %s", (_, { by, code }) => {
+    test.each(types)("H8: a %s frame gets no answer, and the socket ends saying why", async (type) => {
       const world = await newWorld();
       const { socket, told, ended } = await resumed(`/api/conversations/${world.conversation}/socket`, world.member);
       expect(told.splice(0)).toEqual(["ready"]);
@@ -84,7 +84,7 @@ describe("frames of who has been put out", () => {
   });
 
   test.each(MailboxClientFrame.options.map(({ entries }) => entries.type.literal))(
-    "H8 a removed member's mailbox answers no %s frame and ends",
+    "H8: a removed member's mailbox answers no %s frame and ends",
     async (type) => {
       const world = await newWorld();
       const { socket, told, ended } = await resumed("/api/mailbox/socket", world.member);

@@ -196,7 +196,7 @@ async function ask(row: (typeof rows)[number], ids: Ids, token: string | undefin
   };
 }
 
-test("H15 every route of the app has its row, and every row its route", () => {
+test("H15: every route of the app has its row, and every row its route", () => {
   const routes = app.routes.filter(({ method }) => method !== "ALL").map(({ method, path }) => `${method} ${path}`);
   expect(new Set(routes)).toEqual(new Set(Object.keys(TABLE)));
   const catchAll = app.routes.filter(({ method }) => method === "ALL").map(({ path }) => path);
@@ -238,10 +238,10 @@ describe("who is nobody gets nothing", () => {
   nobodies["a suspended tenant"] = { token: () => outsiders.suspended.token, code: "tenant_suspended" };
 
   const guarded = rows.filter(({ open }) => !open);
-  describe.each(Object.keys(nobodies))("H15 with %s", (who) => {
+  describe.each(Object.keys(nobodies))("with %s", (who) => {
     // Sockets ask no D1, so there the signature is all: a token that claims another tenant cannot be made without the secret
     const asked = who.startsWith("another tenant") ? guarded.filter(({ socket }) => !socket) : guarded;
-    test.each(asked)("H15 $name is refused alike for own, foreign, absent and malformed ids", async (row) => {
+    test.each(asked)("H15: $name is refused alike for own, foreign, absent and malformed ids", async (row) => {
       const { token, code } = nobodies[who] ?? { token: () => "", code: "" };
       const kinds: Kind[] = row.ids.length === 0 ? ["own"] : ["own", "foreign", "absent", "malformed"];
       const answers = [];
@@ -259,7 +259,7 @@ describe("who is nobody gets nothing", () => {
 describe("who is somebody", () => {
   const withIds = rows.filter(({ ids }) => ids.length > 0);
 
-  test.each(withIds)("H15 $name answers for a foreign id as for an absent one, to the byte", async (row) => {
+  test.each(withIds)("H15: $name answers for a foreign id as for an absent one, to the byte", async (row) => {
     const [world, other] = [await newWorld(), await newWorld()];
     for (const person of [world.owner, world.member]) {
       for (const what of row.ids) {
@@ -276,14 +276,14 @@ describe("who is somebody", () => {
     }
   });
 
-  test.each(withIds)("H15 $name refuses a malformed id as malformed", async (row) => {
+  test.each(withIds)("H15: $name refuses a malformed id as malformed", async (row) => {
     const [world, other] = [await newWorld(), await newWorld()];
     for (const what of row.ids) {
       expect((await ask(row, idsFor(world, other, what, "malformed"), world.owner.token)).code).toBe("malformed");
     }
   });
 
-  test.each(rows)("H15 $name answers its own tenant", async (row) => {
+  test.each(rows)("H15: $name answers its own tenant", async (row) => {
     const world = await newWorld();
     const answer = await ask(row, idsOf(world), world.owner.token);
     expect({ status: answer.status, code: answer.status < 300 ? answer.code : null }).toEqual({
@@ -292,7 +292,7 @@ describe("who is somebody", () => {
     });
   });
 
-  test.each(rows.filter(({ admin }) => admin))("H7 $name is for owner and admins", async (row) => {
+  test.each(rows.filter(({ admin }) => admin))("H7: $name is for owner and admins", async (row) => {
     const world = await newWorld();
     const ids = row.name === "GET /api/devices" ? { ...idsOf(world), member: world.owner.member } : idsOf(world);
     expect((await ask(row, ids, world.member.token)).code).toBe("forbidden");

@@ -190,6 +190,9 @@ describe("effects", () => {
     });
     const { room } = await Room.full(other);
     await vi.waitFor(async () => expect(await outbox(room)).toMatchObject([{ attempts: 1 }]));
+    expect(await runInDurableObject(room.stub, (_, { storage }) => storage.getAlarm())).toBeLessThan(
+      Date.now() + 3_000,
+    );
     await evictDurableObject(room.stub);
     fault.mockRestore();
     const now = Date.now();

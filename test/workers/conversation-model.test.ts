@@ -162,7 +162,7 @@ class Life {
     if (asked?.frame.type !== "send" || typeof outcome !== "number" || outcome <= asked.by.confirmed) return;
     const bytes = privateMessage({ conversation: this.room.conversation, epoch: this.#epoch() }, randomBytes(9));
     this.altered.add(toHex(bytes));
-    asked.by.peer.socket.say({ ...asked.frame, bytes });
+    asked.by.askOther({ ...asked.frame, bytes });
   }
 }
 

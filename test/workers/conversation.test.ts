@@ -2,11 +2,13 @@
 
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { randomBytes } from "../../schemas/bytes.ts";
 import { chain, digestOf, GENESIS } from "../../schemas/chain.ts";
 import type { Envelope } from "../../schemas/frames.ts";
 import { newId, type TenantId } from "../../schemas/ids.ts";
+import { Log } from "../../workers/conversation/log.ts";
+import { privateMessage, publicCommit } from "./support/mls-bytes.ts";
 import { device, Room, refusedBy } from "./support/room.ts";
 
 /** The rolling hash after some envelopes, computed as a client does. */
@@ -112,6 +114,33 @@ describe("order", () => {
     ]);
   });
 
+  test("O18: a failure in the middle of a batch leaves nothing half done, and everybody who asked is told", async () => {
+    const other = device();
+    const { room, first } = await Room.full(other);
+    const fault = vi.spyOn(Log.prototype, "enter").mockImplementationOnce(() => {
+      throw new Error("the disk is tired");
+    });
+    first.socket.say(first.commitFrame({ epoch: 1, sender: 0 }));
+    expect(await first.refusal()).toMatchObject({ code: "internal", detail: { reference: expect.any(String) } });
+    fault.mockRestore();
+    expect((await first.send(1, "as before")).envelopes.map(({ seq }) => seq)).toEqual([2]);
+    await first.commit({ epoch: 1, sender: 0 });
+    expect((await (await room.enter(other, 0)).pullAll(0)).map(({ seq }) => seq)).toEqual([1, 2, 3]);
+  });
+
+  test("O19: without room for more a send is refused before anything is written; what is stored stays known", async () => {
+    const { first } = await Room.full(device());
+    const id = randomBytes(16);
+    await first.send(1, "stored", { id });
+    const full = vi.spyOn(Log.prototype, "full", "get").mockReturnValue(true);
+    first.post(1, "too much");
+    expect(await first.refusal()).toMatchObject({ code: "quota" });
+    first.post(1, "stored", { id });
+    expect(await first.next("accepted")).toMatchObject({ seq: 2 });
+    full.mockRestore();
+    expect((await first.send(1, "room again")).envelopes.map(({ seq }) => seq)).toEqual([3]);
+  });
+
   test("O16: the first frame of a socket is resume, and there is only one", async () => {
     const { room, first } = await Room.full(device());
     const silent = await room.connect(room.founder);
@@ -151,7 +180,6 @@ describe("epochs", () => {
 
   test("E33: bytes of another group are malformed, of another generation stale", async () => {
     const { room, first } = await Room.full(device());
-    const { privateMessage } = await import("./support/mls-bytes.ts");
     const say = (place: Parameters<typeof privateMessage>[0]) =>
       first.socket.say({ type: "send", id: randomBytes(16), bytes: privateMessage(place, "x") });
     say({ conversation: newId(), epoch: 1 });
@@ -248,7 +276,6 @@ describe("epochs", () => {
     const room = await Room.found(other);
     const first = await room.enter(room.founder);
     const credential = { ...room.credential(other), tenant: newId<TenantId>() };
-    const { publicCommit } = await import("./support/mls-bytes.ts");
     const bytes = publicCommit({ conversation: room.conversation, epoch: 0 }, { sender: 0, added: [credential] });
     first.socket.say({ ...first.commitFrame({ epoch: 0, sender: 0, added: [other] }), bytes });
     expect(await first.refusal()).toMatchObject({ code: "commit_forbidden" });

@@ -39,7 +39,7 @@ async function company() {
 }
 
 describe("tenants never meet", () => {
-  test("H19 every query with another tenant's ids finds nothing and changes nothing", async () => {
+  test("H19: every query with another tenant's ids finds nothing and changes nothing", async () => {
     const [mine, theirs] = [await company(), await company()];
     const before = await dump();
     const now = Date.now();
@@ -74,7 +74,7 @@ describe("tenants never meet", () => {
     expect(await dump()).toBe(before);
   });
 
-  test("H19 the same member, device and conversation ids in two tenants are two things", async () => {
+  test("H19: the same member, device and conversation ids in two tenants are two things", async () => {
     const mine = await company();
     const tenant = newId<TenantId>();
     const twin = await newcomer(tenant);
@@ -88,7 +88,7 @@ describe("tenants never meet", () => {
     expect((await members.findMember(mine.tenant, db, mine.member.member))?.removedAt).toBeNull();
   });
 
-  test("H25 a policy is its tenant's own", async () => {
+  test("H25: a policy is its tenant's own", async () => {
     const [mine, theirs] = [await company(), await company()];
     await setPolicy(mine.tenant, db, { ...DEFAULT_POLICY, retention: 86_400_000 });
     expect((await findTenant(mine.tenant, db))?.policy.retention).toBe(86_400_000);
@@ -97,7 +97,7 @@ describe("tenants never meet", () => {
 });
 
 describe("guards that hold in the statement itself", () => {
-  test("H7 the owner can be neither removed nor given a role, and keeps devices and invites", async () => {
+  test("H7: the owner can be neither removed nor given a role, and keeps devices and invites", async () => {
     const { owner, tenant } = await company();
     const before = await dump(tenant);
     await members.removeMember(tenant, db, { member: owner.member, now: 5 });
@@ -107,7 +107,7 @@ describe("guards that hold in the statement itself", () => {
     expect((await members.findMember(tenant, db, owner.member))?.removedAt).toBeNull();
   });
 
-  test("H8 a removed member can be seated no more", async () => {
+  test("H8: a removed member can be seated no more", async () => {
     const { member, tenant } = await company();
     const conversation = newId<ConversationId>();
     await members.removeMember(tenant, db, { member: member.member, now: 5 });
@@ -115,7 +115,7 @@ describe("guards that hold in the statement itself", () => {
     expect(await participants.insertSeat(tenant, db, seat)).toEqual({ seated: false, active: false });
   });
 
-  test("H24 a conversation takes no more participants than its limit", async () => {
+  test("H24: a conversation takes no more participants than its limit", async () => {
     const { owner, tenant, conversation } = await company();
     const crowd = Array.from({ length: LIMITS.participants - 1 }, () => newId());
     const fill = [
@@ -173,7 +173,7 @@ const LASTING = [
 ];
 
 describe("a D1 that fails", () => {
-  test.each(TRANSIENT)("H18 %s: tried again, unnoticed", async (message) => {
+  test.each(TRANSIENT)("H18: %s: tried again, unnoticed", async (message) => {
     for (const fate of ["refused", "lost"] as const) {
       const owner = await newcomer(newId<TenantId>());
       const answer = await call("POST", "/api/tenants", {
@@ -185,7 +185,7 @@ describe("a D1 that fails", () => {
   });
 
   test.each([...LASTING.slice(0, 4), "something new"])(
-    "H18 %s: unavailable, and the same again succeeds",
+    "H18: %s: unavailable, and the same again succeeds",
     async (message) => {
       vi.spyOn(console, "error").mockReturnValue();
       const owner = await newcomer(newId<TenantId>());
@@ -197,7 +197,7 @@ describe("a D1 that fails", () => {
     },
   );
 
-  test("H18 a join cut off at any write, done or not, is mended by the same join and spends one use", {
+  test("H18: a join cut off at any write, done or not, is mended by the same join and spends one use", {
     timeout: 60_000,
   }, async () => {
     vi.spyOn(console, "error").mockReturnValue();
@@ -222,7 +222,7 @@ describe("a D1 that fails", () => {
     }
   });
 
-  test("H18 a removal, a revocation and a founding cut off anywhere are mended by the same again", {
+  test("H18: a removal, a revocation and a founding cut off anywhere are mended by the same again", {
     timeout: 60_000,
   }, async () => {
     vi.spyOn(console, "error").mockReturnValue();
@@ -251,7 +251,7 @@ describe("a D1 that fails", () => {
     }
   });
 
-  test("H19 no statement is made of what a client sent", async () => {
+  test("H19: no statement is made of what a client sent", async () => {
     const texts = async () => {
       const seen = new Set<string>();
       const prepare = (text: string) => {

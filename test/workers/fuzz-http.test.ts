@@ -157,7 +157,7 @@ const mutation = fc.oneof(
 );
 
 describe("malformed bodies", () => {
-  test("H16 structure-aware: a value replaced, left out or added anywhere", { timeout: 60_000 }, async () => {
+  test("H16: structure-aware: a value replaced, left out or added anywhere", { timeout: 60_000 }, async () => {
     vi.spyOn(console, "error").mockReturnValue();
     let refused = 0;
     const pick = fc.tuple(fc.nat(), fc.nat(), mutation);
@@ -174,7 +174,7 @@ describe("malformed bodies", () => {
     expect(refused).toBeGreaterThan(1_000);
   });
 
-  test("H16 cut off at every byte it is malformed, and nothing is kept of it", { timeout: 60_000 }, async () => {
+  test("H16: cut off at every byte it is malformed, and nothing is kept of it", { timeout: 60_000 }, async () => {
     const before = await state();
     for (const target of targets) {
       const text = JSON.stringify(target.body);
@@ -186,7 +186,7 @@ describe("malformed bodies", () => {
     expect(await state()).toBe(before);
   });
 
-  test("H16 raw bytes, flipped bits and broken UTF-8", { timeout: 60_000 }, async () => {
+  test("H16: raw bytes, flipped bits and broken UTF-8", { timeout: 60_000 }, async () => {
     const flip = fc.tuple(fc.nat(), fc.nat(), fc.integer({ min: 0, max: 7 }));
     await fc.assert(
       fc.asyncProperty(flip, fc.uint8Array({ maxLength: 300 }), async ([which, where, bit], noise) => {
@@ -201,7 +201,7 @@ describe("malformed bodies", () => {
     );
   });
 
-  test("H16 as deep, as long and as odd as it gets", { timeout: 60_000 }, async () => {
+  test("H16: as deep, as long and as odd as it gets", { timeout: 60_000 }, async () => {
     const before = await state();
     const deep = "[".repeat(100_000);
     const odd = [
@@ -222,7 +222,7 @@ describe("malformed bodies", () => {
     expect(await state()).toBe(before);
   });
 
-  test("H16 afterwards everybody else is served as before", async () => {
+  test("H16: afterwards everybody else is served as before", async () => {
     expect((await call("GET", "/api/members", owner)).status).toBe(200);
     expect((await signUp()).token).toEqual(expect.any(String));
   });
@@ -247,7 +247,7 @@ describe("malformed addresses", () => {
     ),
   );
 
-  test("H16 ids, queries and headers of any kind are refused by the table", { timeout: 60_000 }, async () => {
+  test("H16: ids, queries and headers of any kind are refused by the table", { timeout: 60_000 }, async () => {
     const shapes: [string, (id: string) => string][] = [
       ["DELETE", (id) => `/api/invites/${id}`],
       ["DELETE", (id) => `/api/members/${id}`],

@@ -73,7 +73,7 @@ async function everything(environment: Env, residency: "eu" | "global"): Promise
 }
 
 describe("on the platform", () => {
-  test("R3 no object of an eu tenant is ever reached except through the eu jurisdiction", async () => {
+  test("R3: no object of an eu tenant is ever reached except through the eu jurisdiction", async () => {
     const { calls, env } = double();
     await everything(env, "eu");
     expect(new Set(calls.map((path) => path.split("(")[0]))).toEqual(
@@ -82,7 +82,7 @@ describe("on the platform", () => {
     expect(calls.length).toBeGreaterThan(10);
   });
 
-  test("R4 a global tenant's objects are reached under no jurisdiction", async () => {
+  test("R4: a global tenant's objects are reached under no jurisdiction", async () => {
     const { calls, env } = double();
     await everything(env, "global");
     expect(new Set(calls.map((path) => path.split("(")[0]))).toEqual(
@@ -90,14 +90,14 @@ describe("on the platform", () => {
     );
   });
 
-  test("R5 names hold the tenant and random ids, so tenants never share an object", async () => {
+  test("R5: names hold the tenant and random ids, so tenants never share an object", async () => {
     const { calls, env } = double();
     await everything(env, "eu");
     for (const path of calls) expect(path).toMatch(/\(([\w-]{22})\/([\w-]{22})\)$/);
   });
 
   test.each([undefined, "", "platform", "Simulated", "simulated ", "yes"])(
-    "R6 RESIDENCY = %j fails closed",
+    "R6: RESIDENCY = %j fails closed",
     (RESIDENCY) => {
       const mode = { ...(RESIDENCY === undefined ? {} : { RESIDENCY }) };
       expect(residencyMode(mode)).toBe("platform");
@@ -105,7 +105,7 @@ describe("on the platform", () => {
     },
   );
 
-  test("R6 a residency nobody has heard of reaches nothing", () => {
+  test("R6: a residency nobody has heard of reaches nothing", () => {
     const { calls, env } = double();
     const home = { tenant: newId<TenantId>(), residency: "moon" as never };
     const ask = [
@@ -138,7 +138,7 @@ describe("the object's own guard", () => {
     ["eu", { name, jurisdiction: "fedramp" }, "wrong_residency"],
     ["global", { name }, undefined],
     ["global", { name, jurisdiction: "eu" }, "wrong_residency"],
-  ] as const)("R7 on the platform an object of %s data at %j: %s", (residency, id, expected) => {
+  ] as const)("R7: on the platform an object of %s data at %j: %s", (residency, id, expected) => {
     expect(guard(id, { RESIDENCY: "platform" }, residency)).toBe(expected);
   });
 
@@ -149,11 +149,11 @@ describe("the object's own guard", () => {
     ["eu", {}, "wrong_residency"],
     ["global", { name: "global:t/c" }, undefined],
     ["global", { name: "eu:t/c" }, "wrong_residency"],
-  ] as const)("R7 simulated, an object of %s data at %j: %s", (residency, id, expected) => {
+  ] as const)("R7: simulated, an object of %s data at %j: %s", (residency, id, expected) => {
     expect(guard(id, { RESIDENCY: "simulated" }, residency)).toBe(expected);
   });
 
-  test("R7 in the real runtime an object knows its name, and refuses data that belongs elsewhere", async () => {
+  test("R7: in the real runtime an object knows its name, and refuses data that belongs elsewhere", async () => {
     const home = { tenant: newId<TenantId>(), conversation: newId<ConversationId>() };
     const creator = { member: newId<MemberId>(), device: newId<never>() };
     const found = (residency: "eu" | "global") =>
@@ -165,7 +165,7 @@ describe("the object's own guard", () => {
   });
 });
 
-test("R8 only residency.ts opens the way to an object, and only it knows jurisdictions", () => {
+test("R8: only residency.ts opens the way to an object, and only it knows jurisdictions", () => {
   const sources = import.meta.glob<string>("../../workers/**/*.ts", { query: "?raw", import: "default", eager: true });
   const doors = /\.(jurisdiction|getByName|idFromName|idFromString|newUniqueId)\(/;
   const found = Object.entries(sources).filter(([, source]) => doors.test(source));
@@ -173,7 +173,7 @@ test("R8 only residency.ts opens the way to an object, and only it knows jurisdi
   expect(Object.keys(sources).length).toBeGreaterThan(20);
 });
 
-test("R9 what anybody may ask tells how residency is kept", async () => {
+test("R9: what anybody may ask tells how residency is kept", async () => {
   expect((await call("GET", "/api/about")).body.residency).toBe("simulated");
   const { calls, env: platform } = double();
   expect((await call("GET", "/api/about", { env: platform })).body.residency).toBe("platform");

@@ -12,7 +12,7 @@ const members = async (person: Person) => (await call("GET", "/api/members", per
 const invites = async (person: Person) => (await call("GET", "/api/invites", person)).body.invites;
 
 describe("sign-up", () => {
-  test("H1 makes tenant, owner and device in one step and signs them in", async () => {
+  test("H1: makes tenant, owner and device in one step and signs them in", async () => {
     const owner = await signUp();
     const { body } = await call("GET", "/api/tenant", owner);
     expect(body).toEqual({ id: owner.tenant, name: "Backhaus", residency: "eu", policy: DEFAULT_POLICY });
@@ -21,7 +21,7 @@ describe("sign-up", () => {
     expect(own.devices).toMatchObject([{ id: owner.device, revokedAt: null }]);
   });
 
-  test("H2 repeated after a lost answer succeeds again and changes nothing", async () => {
+  test("H2: repeated after a lost answer succeeds again and changes nothing", async () => {
     const owner = await newcomer(newId<TenantId>());
     const first = await call("POST", "/api/tenants", { body: signupBody(owner) });
     const second = await call("POST", "/api/tenants", { body: signupBody(owner) });
@@ -29,7 +29,7 @@ describe("sign-up", () => {
     expect(await members({ ...owner, token: second.body.token })).toHaveLength(1);
   });
 
-  test("H2 all at once, the same sign-up makes one tenant with one owner", async () => {
+  test("H2: all at once, the same sign-up makes one tenant with one owner", async () => {
     const owner = await newcomer(newId<TenantId>());
     const answers = await Promise.all(
       Array.from({ length: 6 }, () => call("POST", "/api/tenants", { body: signupBody(owner) })),
@@ -39,7 +39,7 @@ describe("sign-up", () => {
   });
 
   test.each(["tenant name", "residency", "member name", "device name", "device", "member", "keys"])(
-    "H2 the same tenant id with another %s is a conflict",
+    "H2: the same tenant id with another %s is a conflict",
     async (what) => {
       const owner = await newcomer(newId<TenantId>());
       await call("POST", "/api/tenants", { body: signupBody(owner) });
@@ -55,7 +55,7 @@ describe("sign-up", () => {
     },
   );
 
-  test("H3 without the device's own proof nobody is let in, however much is known of it", async () => {
+  test("H3: without the device's own proof nobody is let in, however much is known of it", async () => {
     const owner = await newcomer(newId<TenantId>());
     await call("POST", "/api/tenants", { body: signupBody(owner) });
     const thief = structuredClone(signupBody(owner));
@@ -68,7 +68,7 @@ describe("sign-up", () => {
     expect(await call("POST", "/api/tenants", { body: thief })).toMatchObject({ status: 403 });
   });
 
-  test("H3 a device its identity key has not certified is refused, and nothing is kept of it", async () => {
+  test("H3: a device its identity key has not certified is refused, and nothing is kept of it", async () => {
     const [owner, other] = [await newcomer(newId<TenantId>()), await newcomer(newId<TenantId>())];
     const body = signupBody(owner);
     body.member.device.certificate = other.introduction.device.certificate;
@@ -79,7 +79,7 @@ describe("sign-up", () => {
 });
 
 describe("invites", () => {
-  test("H5 shows its holder who invites, into what, and nothing more", async () => {
+  test("H5: shows its holder who invites, into what, and nothing more", async () => {
     const owner = await signUp("global");
     const { id, secret } = await invited(owner, { role: "admin" });
     const { body } = await call("POST", "/api/invites/look", { body: { invite: id, secret } });
@@ -91,7 +91,7 @@ describe("invites", () => {
     });
   });
 
-  test("H4 only the SHA-256 of a secret is kept", async () => {
+  test("H4: only the SHA-256 of a secret is kept", async () => {
     const owner = await signUp();
     const { id, secret, body } = await invited(owner);
     const row = await env.DIRECTORY.prepare("SELECT * FROM invites WHERE id = ?").bind(id).first();
@@ -99,7 +99,7 @@ describe("invites", () => {
     expect(JSON.stringify(row)).not.toContain(secret);
   });
 
-  test("H2 made again alike it stays one, made again otherwise it is a conflict", async () => {
+  test("H2: made again alike it stays one, made again otherwise it is a conflict", async () => {
     const owner = await signUp();
     const { body } = await invited(owner);
     expect((await call("POST", "/api/invites", { token: owner.token, body })).status).toBe(204);
@@ -111,7 +111,7 @@ describe("invites", () => {
     expect(await invites(stranger)).toHaveLength(0);
   });
 
-  test("H5 expired, used up and revoked are told apart to the holder of the secret, and to nobody else", async () => {
+  test("H5: expired, used up and revoked are told apart to the holder of the secret, and to nobody else", async () => {
     const owner = await signUp();
     const [expired, used, revoked] = [
       await invited(owner, { expiresIn: 60_000 }),
@@ -140,7 +140,7 @@ describe("invites", () => {
     expect(answers[0]).toMatchObject({ status: 404, body: { code: "not_found" } });
   });
 
-  test("H4 twenty join at once on seven uses: seven are in, thirteen are told it is used up", async () => {
+  test("H4: twenty join at once on seven uses: seven are in, thirteen are told it is used up", async () => {
     const owner = await signUp();
     const invite = await invited(owner, { uses: 7 });
     const bodies = await Promise.all(Array.from({ length: 20 }, () => joinBody(owner, invite)));
@@ -151,7 +151,7 @@ describe("invites", () => {
     expect(await invites(owner)).toMatchObject([{ usesLeft: 0 }]);
   });
 
-  test("H4 a join repeated after a lost answer spends one use, also when the last one is gone by then", async () => {
+  test("H4: a join repeated after a lost answer spends one use, also when the last one is gone by then", async () => {
     const owner = await signUp();
     const invite = await invited(owner, { uses: 2 });
     const { body, person } = await joinBody(owner, invite);
@@ -167,7 +167,7 @@ describe("invites", () => {
     expect((await signIn(person)).status).toBe(200);
   });
 
-  test("H2 joining with a taken member or device id is a conflict and spends no use", async () => {
+  test("H2: joining with a taken member or device id is a conflict and spends no use", async () => {
     const owner = await signUp();
     const present = await join(owner);
     const invite = await invited(owner);
@@ -185,7 +185,7 @@ describe("invites", () => {
     expect(await members(owner)).toHaveLength(2);
   });
 
-  test("H6 one who may no longer invite takes open invites along", async () => {
+  test("H6: one who may no longer invite takes open invites along", async () => {
     const owner = await signUp();
     const admin = await join(owner, "admin");
     const [kept, lost] = [await invited(owner), await invited(admin, { role: "admin" })];

@@ -3,13 +3,14 @@
 import { describe, expect, test } from "vitest";
 import { type MemberId, newId } from "../../schemas/ids.ts";
 import { DEFAULT_POLICY } from "../../schemas/policy.ts";
+import { announceChange } from "../../workers/announcement.ts";
 import { invited, joinBody } from "./support/invitations.ts";
 import { call, env, join, type Person, signIn, signUp } from "./support/people.ts";
 
 const members = async (person: Person) => (await call("GET", "/api/members", person)).body.members;
 
 describe("members and devices", () => {
-  test("H7 only owner and admins change roles, and nobody the owner's", async () => {
+  test("H7: only owner and admins change roles, and nobody the owner's", async () => {
     const owner = await signUp();
     const [admin, member] = [await join(owner, "admin"), await join(owner)];
     const patch = (by: Person, target: MemberId, role: string) =>
@@ -27,7 +28,7 @@ describe("members and devices", () => {
     ]);
   });
 
-  test("H8 a removed member is out at once with all its devices, and removing it again is alike", async () => {
+  test("H8: a removed member is out at once with all its devices, and removing it again is alike", async () => {
     const owner = await signUp();
     const member = await join(owner);
     const remove = (by: Person, target: MemberId) => call("DELETE", `/api/members/${target}`, by);
@@ -40,7 +41,7 @@ describe("members and devices", () => {
     expect(await members(owner)).toMatchObject([{ removedAt: null }, { removedAt: expect.any(Number) }]);
   });
 
-  test("H7 an admin may remove an admin, but neither the owner nor the owner's devices", async () => {
+  test("H7: an admin may remove an admin, but neither the owner nor the owner's devices", async () => {
     const owner = await signUp();
     const [admin, other] = [await join(owner, "admin"), await join(owner, "admin")];
     expect((await call("DELETE", `/api/members/${owner.member}`, admin)).body.code).toBe("forbidden");
@@ -48,7 +49,7 @@ describe("members and devices", () => {
     expect((await call("DELETE", `/api/members/${other.member}`, admin)).status).toBe(204);
   });
 
-  test("H8 a revoked device is out at once; only its member and admins may revoke it", async () => {
+  test("H8: a revoked device is out at once; only its member and admins may revoke it", async () => {
     const owner = await signUp();
     const [anna, ben] = [await join(owner), await join(owner)];
     const foreign = await call("DELETE", `/api/devices/${anna.device}`, ben);
@@ -63,7 +64,7 @@ describe("members and devices", () => {
     expect(body.devices).toMatchObject([{ id: ben.device, revokedAt: expect.any(Number) }]);
   });
 
-  test("H7 members see their own devices only", async () => {
+  test("H7: members see their own devices only", async () => {
     const owner = await signUp();
     const [anna, ben] = [await join(owner), await join(owner)];
     expect((await call("GET", `/api/devices?member=${anna.member}`, ben)).body.code).toBe("forbidden");
@@ -71,7 +72,7 @@ describe("members and devices", () => {
     expect((await call("GET", `/api/devices?member=${anna.member}`, owner)).body.devices).toHaveLength(1);
   });
 
-  test("H11 a demoted admin's old token no longer opens what admins may", async () => {
+  test("H11: a demoted admin's old token no longer opens what admins may", async () => {
     const owner = await signUp();
     const admin = await join(owner, "admin");
     expect((await call("GET", "/api/invites", admin)).status).toBe(200);
@@ -79,7 +80,7 @@ describe("members and devices", () => {
     expect((await call("GET", "/api/invites", admin)).body.code).toBe("forbidden");
   });
 
-  test("H8 a departure that the mailbox did not confirm is taken up at the tenant's next sign-in", async () => {
+  test("H8: a departure that the mailbox did not confirm is taken up at the tenant's next sign-in", async () => {
     const owner = await signUp();
     const member = await join(owner);
     const down = {
@@ -100,7 +101,7 @@ describe("members and devices", () => {
 });
 
 describe("announcements", () => {
-  test("H25 joining, a role, a removal and a policy are announced to everybody who is in, and to nobody else", async () => {
+  test("H25: joining, a role, a removal and a policy are announced to everybody who is in, and to nobody else", async () => {
     const owner = await signUp();
     const [anna, ben] = [await join(owner), await join(owner)];
     const told: string[] = [];
@@ -128,7 +129,18 @@ describe("announcements", () => {
     expectTold(owner, anna, person);
   });
 
-  test("H25 what cannot be announced is done all the same", async () => {
+  test("H25: changes in quick succession are announced together", async () => {
+    const owner = await signUp();
+    await join(owner);
+    let nudges = 0;
+    const nudge = async (): Promise<void> => void nudges++;
+    const environment = { ...env, MAILBOXES: { getByName: () => ({ nudge }) } } as never;
+    const place = { tenant: owner.tenant, residency: "eu" } as const;
+    await Promise.all(Array.from({ length: 10 }, () => announceChange(environment, place)));
+    expect(nudges).toBe(2 * 2);
+  });
+
+  test("H25: what cannot be announced is done all the same", async () => {
     const owner = await signUp();
     const anna = await join(owner);
     const MAILBOXES = { getByName: () => ({ nudge: () => Promise.reject(new Error("down")) }) };
@@ -142,7 +154,7 @@ describe("announcements", () => {
 });
 
 describe("policy", () => {
-  test("H25 owner and admins set it, and the next token carries it", async () => {
+  test("H25: owner and admins set it, and the next token carries it", async () => {
     const owner = await signUp();
     const member = await join(owner);
     const policy = { ...DEFAULT_POLICY, minExpiry: 20_000, defaultExpiry: 30_000 };

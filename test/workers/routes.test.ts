@@ -10,7 +10,7 @@ describe("conversations", () => {
   const found = (by: Person, id: ConversationId, members: MemberId[]) =>
     call("POST", "/api/conversations", { token: by.token, body: { id, members } });
 
-  test("H24 founded once, listed to everybody in it and to nobody else; again alike it stays one", async () => {
+  test("H24: founded once, listed to everybody in it and to nobody else; again alike it stays one", async () => {
     const owner = await signUp();
     const [anna, ben] = [await join(owner), await join(owner)];
     const id = newId<ConversationId>();
@@ -24,7 +24,7 @@ describe("conversations", () => {
     expect(await conversations(ben)).toEqual([]);
   });
 
-  test("H24 founding with a removed, foreign or absent member is not_found alike", async () => {
+  test("H24: founding with a removed, foreign or absent member is not_found alike", async () => {
     const [owner, stranger] = [await signUp(), await signUp()];
     const gone = await join(owner);
     await call("DELETE", `/api/members/${gone.member}`, owner);
@@ -36,7 +36,7 @@ describe("conversations", () => {
     expect(answers[0]?.body.code).toBe("not_found");
   });
 
-  test("H24 any participant adds; creator and admins remove others; anybody leaves", async () => {
+  test("H24: any participant adds; creator and admins remove others; anybody leaves", async () => {
     const owner = await signUp();
     const [anna, ben, carl] = [await join(owner), await join(owner), await join(owner)];
     const id = newId<ConversationId>();
@@ -59,7 +59,7 @@ describe("conversations", () => {
     expect(await conversations(anna)).toMatchObject([{ members: [anna.member] }]);
   });
 
-  test("H8 a removed member is out of every list", async () => {
+  test("H8: a removed member is out of every list", async () => {
     const owner = await signUp();
     const anna = await join(owner);
     const id = newId<ConversationId>();
@@ -70,7 +70,7 @@ describe("conversations", () => {
 });
 
 describe("rate limits", () => {
-  test("H17 sign-up counts by address, and says when to come back", async () => {
+  test("H17: sign-up counts by address, and says when to come back", async () => {
     const headers = { "cf-connecting-ip": "203.0.113.7" };
     const answers = [];
     for (let n = 0; n < 12; n++) answers.push(await call("POST", "/api/tenants", { headers, body: {} }));
@@ -81,7 +81,7 @@ describe("rate limits", () => {
     expect((await call("POST", "/api/tenants", { body: {} })).status).toBe(400);
   });
 
-  test("H17 invites and sign-in count by address too, an IPv6 caller by its /64", async () => {
+  test("H17: invites and sign-in count by address too, an IPv6 caller by its /64", async () => {
     const limit = vi.fn(async () => ({ success: false }));
     const refusing = { ...env, INVITE_LIMIT: { limit }, API_LIMIT: { limit } };
     const headers = { "cf-connecting-ip": "2001:db8:1:2:3:4:5:6" };
@@ -91,7 +91,7 @@ describe("rate limits", () => {
     expect(limit.mock.calls).toEqual(Array(4).fill([{ key: "2001:db8:1:2" }]));
   });
 
-  test("H17 sign-in is counted by device too, so that one office behind one address can sign in at once", async () => {
+  test("H17: sign-in is counted by device too, so that one office behind one address can sign in at once", async () => {
     const owner = await signUp();
     const limit = vi.fn(async () => ({ success: false }));
     const answer = await signIn(owner, { env: { ...env, SIGN_IN_LIMIT: { limit } } });
@@ -99,7 +99,7 @@ describe("rate limits", () => {
     expect(limit.mock.calls).toEqual([[{ key: owner.device }]]);
   });
 
-  test("H17 a deployment without its limits refuses, a simulated one goes on", async () => {
+  test("H17: a deployment without its limits refuses, a simulated one goes on", async () => {
     const { SIGNUP_LIMIT: _, ...without } = env;
     expect((await call("POST", "/api/tenants", { body: {}, env: without })).status).toBe(400);
     const platform = { ...without, RESIDENCY: "platform" };

@@ -54,15 +54,21 @@ export class Acceptance {
   /** Writes down that these devices' mailboxes are to be told of news; once until the device comes here. */
   nudge(seats: readonly RosterSeat[], now: number): void {
     if (seats.length === 0) return;
-    const { roster, effects, log, alarm } = this.#parts;
+    const { roster, effects, log } = this.#parts;
     for (const seat of seats) roster.setNudged(seat, true);
     const members = new Set(seats.map(({ member }) => member));
     effects.add(
       [...members].map((member) => ({ kind: "nudge", member, seq: log.head.seq }) as const),
       now,
     );
+  }
+
+  /** Carries out at once what was written down; the alarm sees to what fails. */
+  carryOut(now: number): void {
+    const { effects, alarm } = this.#parts;
     const due = effects.dueAt();
     if (due !== null) alarm.by(due);
+    void effects.run(now);
   }
 
   /** All that decides what is accepted next, as it stands. */
@@ -98,6 +104,7 @@ export class Acceptance {
 
   #send(session: Session, { id, bytes, expiresIn }: SendFrame, { now }: Round): Envelope {
     acceptSend(this.#standing(), session, bytes);
+    this.#checkRoom();
     const life = this.#life(expiresIn);
     const acceptedAt = this.#parts.log.acceptedAt(now);
     return this.#parts.log.append({ id, bytes, acceptedAt, expiresAt: life === null ? null : acceptedAt + life });
@@ -106,12 +113,18 @@ export class Acceptance {
   #commit(session: Session, frame: CommitFrame, { now }: Round): Envelope {
     const { log, roster, effects } = this.#parts;
     const change = acceptCommit(this.#standing(), session, frame);
+    this.#checkRoom();
     const acceptedAt = log.acceptedAt(now);
     const envelope = log.append({ id: frame.id, bytes: frame.bytes, acceptedAt, expiresAt: null });
     log.enter(change.epoch, frame.groupInfo);
     roster.apply(change, envelope.seq);
     for (const { devices, bytes } of frame.welcomes) effects.add(welcomes(devices, log.head), now, bytes);
     return envelope;
+  }
+
+  /** @throws {Refusal} quota — before anything is written that would not fit */
+  #checkRoom(): void {
+    if (this.#parts.log.full) throw new Refusal("quota");
   }
 
   /** How long a message is to live, in ms; null until retention. @throws {Refusal} expiry_out_of_policy */
@@ -140,11 +153,11 @@ export class Acceptance {
 
   /** Sees to it that what was stored is swept in time and that effects are carried out. */
   #provide(envelopes: readonly Envelope[], now: number): void {
-    const { alarm, charter, effects } = this.#parts;
+    const { alarm, charter } = this.#parts;
     const { retention } = charter.policy;
     for (const { acceptedAt, expiresAt } of envelopes)
       alarm.by(Math.min(expiresAt ?? Number.POSITIVE_INFINITY, acceptedAt + retention));
-    void effects.run(now);
+    this.carryOut(now);
   }
 
   /** Nothing of the round was stored, so nothing of it may stay in memory. */

@@ -49,9 +49,12 @@ export class Batch<Item> {
 
   /** A slow disk holds up the whole object; what has come in meanwhile must not be flushed one by one. */
   async #settle(): Promise<void> {
-    await this.#options.durable();
-    this.#writing--;
-    this.#durableAt = Date.now();
+    try {
+      await this.#options.durable();
+    } finally {
+      this.#writing--;
+      this.#durableAt = Date.now();
+    }
     if (this.#waiting.length > 0) this.#schedule();
   }
 

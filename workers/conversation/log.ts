@@ -32,6 +32,7 @@ interface Row extends Record<string, SqlStorageValue> {
 }
 
 const HANDFUL = 50;
+const MOST_BYTES = 9_000_000_000;
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS log (
@@ -83,6 +84,11 @@ export class Log {
   /** The oldest seq that can still be asked for. */
   get first(): number {
     return this.#base + 1;
+  }
+
+  /** Whether there is no room for more; the platform gives an object 10 GB. */
+  get full(): boolean {
+    return this.#sql.databaseSize > MOST_BYTES;
   }
 
   /** Time of acceptance for an envelope that comes now: never before its predecessor's, whatever the clock does. */

@@ -273,7 +273,7 @@ export class ConversationObject extends DurableObject<Env> {
 
   /** A device that goes without having confirmed everything may have missed something, so its mailbox is told. */
   #left(socket: WebSocket): void {
-    const { storage, sockets, roster, log, effects } = this.#parts;
+    const { storage, sockets, roster, log } = this.#parts;
     const session = sockets.of(socket);
     if (session === undefined) return;
     sockets.drop(socket);
@@ -283,7 +283,7 @@ export class ConversationObject extends DurableObject<Env> {
       roster.save();
       if (missed) this.#acceptance.nudge([seat], Date.now());
     });
-    if (missed) void effects.run(Date.now());
+    if (missed) this.#acceptance.carryOut(Date.now());
   }
 
   #settled(): void {

@@ -20,7 +20,6 @@ export interface Session extends Who {
   confirmed: number;
   behindAt: number | null;
   errors: number;
-  unsaved: boolean;
 }
 
 type Kept = Who & Pick<Session, "resumed" | "live" | "confirmed">;
@@ -132,7 +131,6 @@ export class Sockets {
     if (session === undefined) return;
     const { member, resumed, live, confirmed } = session;
     session.socket.serializeAttachment({ member, device, resumed, live, confirmed } satisfies Kept);
-    session.unsaved = false;
   }
 
   #fits({ acked }: Session, head: number): boolean {
@@ -153,7 +151,7 @@ export class Sockets {
 
   #add(kept: Kept & { readonly socket: WebSocket }): void {
     const behindAt = kept.resumed && !kept.live ? Date.now() : null;
-    const session = { ...kept, acked: kept.confirmed, behindAt, errors: 0, unsaved: false };
+    const session = { ...kept, acked: kept.confirmed, behindAt, errors: 0 };
     this.#byDevice.set(kept.device, session);
     this.#bySocket.set(kept.socket, session);
   }

@@ -50,6 +50,17 @@ async function aesGcm(
   return new Uint8Array(await crypto.subtle[usage](algorithm, key, own(input.data)));
 }
 
+// A leaf's key stays the same array for as long as its epoch is loaded, and verifies every message of it
+const imported = new WeakMap<Uint8Array, Promise<CryptoKey>>();
+
+function verificationKey(publicKey: Uint8Array): Promise<CryptoKey> {
+  const known = imported.get(publicKey);
+  if (known !== undefined) return known;
+  const key = crypto.subtle.importKey("raw", own(publicKey), "Ed25519", false, ["verify"]);
+  imported.set(publicKey, key);
+  return key;
+}
+
 // PKCS #8 around a raw Ed25519 seed (RFC 8410 §7)
 const PKCS8 = Uint8Array.of(48, 46, 2, 1, 0, 48, 5, 6, 3, 43, 101, 112, 4, 34, 4, 32);
 
@@ -59,7 +70,7 @@ const nativeSignature: Signature = {
     return new Uint8Array(await crypto.subtle.sign("Ed25519", key, own(message)));
   },
   async verify(publicKey, message, signature) {
-    const key = await crypto.subtle.importKey("raw", own(publicKey), "Ed25519", false, ["verify"]);
+    const key = await verificationKey(publicKey);
     return crypto.subtle.verify("Ed25519", key, own(signature), own(message));
   },
   async keygen() {

@@ -205,7 +205,7 @@ function keep({ rows }: Player, { writes, spent }: Step): void {
 
 describe("E1: every device that follows the same commits is in the same state", () => {
   test.each(Array.from({ length: RUNS }, (_, run) => base + run))(
-    "random life, KUVERT_SEED=%i",
+    "E1, E3, E4, E10: a random life, KUVERT_SEED=%i",
     async (seed) => {
       const world = new World(seed);
       await world.start();

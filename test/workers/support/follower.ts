@@ -15,6 +15,7 @@ export class Follower {
   readonly #room: Room;
   readonly who: Device;
   readonly #open = new Map<string, Ask>();
+  readonly #conflicts: string[] = [];
   readonly outcomes = new Map<string, Outcome>();
   /** Hex digest of every envelope taken in, by seq. */
   readonly taken = new Map<number, string>();
@@ -47,6 +48,12 @@ export class Follower {
 
   ask(frame: Ask): void {
     this.#open.set(toHex(frame.id), frame);
+    this.peer.socket.say(frame);
+  }
+
+  /** Asks for other bytes under an id that is stored. */
+  askOther(frame: Ask): void {
+    this.#conflicts.push(toHex(frame.id));
     this.peer.socket.say(frame);
   }
 
@@ -96,8 +103,12 @@ export class Follower {
     this.peer.socket.say({ type: "pull", after: this.cursor });
   }
 
+  /** What is stored stays stored: whatever is asked again later is answered with the same seq, other bytes with a conflict. */
   #answer(id: string, outcome: Outcome): void {
-    if (!this.#open.delete(id)) return;
-    this.outcomes.set(id, outcome);
+    const before = this.outcomes.get(id);
+    const expected = outcome === "conflict" && this.#conflicts.includes(id);
+    if (typeof before === "number" && outcome !== before && !expected)
+      this.fault ??= `stored at ${before}, then ${outcome}`;
+    if (this.#open.delete(id)) this.outcomes.set(id, outcome);
   }
 }

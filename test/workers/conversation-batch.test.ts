@@ -1,0 +1,72 @@
+// How long a send waits for company, with a clock and a disk that do as they are told.
+
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { Batch } from "../../workers/conversation/batch.ts";
+
+const WINDOW = 5;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A batch whose writes become durable when the test says so. */
+function idle() {
+  const flushed: number[][] = [];
+  const writes: (() => void)[] = [];
+  const batch = new Batch<number>({
+    flush: (items) => flushed.push([...items]),
+    durable: () => new Promise((resolve) => writes.push(resolve)),
+    window: () => WINDOW,
+  });
+  const durable = async () => {
+    for (const done of writes.splice(0)) done();
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  return { batch, flushed, durable };
+}
+
+test("O11: what comes to an idle object does not wait, and leaves no timer", async () => {
+  const { batch, flushed, durable } = idle();
+  batch.add(1, 10);
+  expect(flushed).toEqual([[1]]);
+  await durable();
+  await vi.advanceTimersByTimeAsync(WINDOW);
+  batch.add(2, 10);
+  expect(flushed).toEqual([[1], [2]]);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("O11: what comes while something is being written waits for it and the window, however slow the disk", async () => {
+  const { batch, flushed, durable } = idle();
+  batch.add(1, 10);
+  for (const item of [2, 3]) batch.add(item, 10);
+  await vi.advanceTimersByTimeAsync(1_000);
+  batch.add(4, 10);
+  expect(flushed).toEqual([[1]]);
+  await durable();
+  batch.add(5, 10);
+  await vi.advanceTimersByTimeAsync(WINDOW - 1);
+  expect(flushed).toEqual([[1]]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(flushed).toEqual([[1], [2, 3, 4, 5]]);
+});
+
+test("O11: a hundred, or 128 KiB, do not wait for anything", () => {
+  const { batch, flushed } = idle();
+  for (let item = 0; item < 102; item++) batch.add(item, 10);
+  expect(flushed.map(({ length }) => length)).toEqual([1, 100]);
+  batch.add(200, 128 * 1024);
+  expect(flushed.at(-1)).toEqual([101, 200]);
+});
+
+test("O11: a clock that is set back holds nobody up", async () => {
+  const { batch, flushed, durable } = idle();
+  batch.add(1, 10);
+  await durable();
+  vi.setSystemTime(0);
+  batch.add(2, 10);
+  expect(flushed).toEqual([[1], [2]]);
+});
