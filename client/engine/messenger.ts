@@ -193,6 +193,10 @@ class Messenger implements Engine {
 
   encryption: Engine["encryption"] = (id) => encryptionView(this.#find(id));
 
+  safety: Engine["safety"] = async (member) => this.#ready.safety.of(member);
+
+  verify: Engine["verify"] = async (member, isVerified) => this.#ready.safety.verify(member, isVerified);
+
   devices: Engine["devices"] = async () => {
     const { api, account } = this.#ready;
     return (await api.devices()).map((device) => deviceView(account.device, device));

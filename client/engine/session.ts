@@ -13,6 +13,7 @@ import { Mailbox } from "./mailbox.ts";
 import { People } from "./people.ts";
 import type { AccountRecord } from "./records.ts";
 import { Safekeeping } from "./safekeeping.ts";
+import { Safety } from "./safety.ts";
 import type { ScopedClock } from "./scoped-clock.ts";
 import { ServerTime } from "./server-time.ts";
 import type { Store } from "./store.ts";
@@ -46,6 +47,7 @@ export class Session {
   readonly tokens: Tokens;
   readonly people: People;
   readonly conversations: Conversations;
+  readonly safety: Safety;
   readonly #options: SessionOptions;
   readonly #stock: KeyStock;
   readonly #time: ServerTime;
@@ -59,13 +61,17 @@ export class Session {
   #refreshFailures = 0;
   #hasRefreshed = false;
 
-  private constructor(options: SessionOptions, parts: { time: ServerTime; people: People; after: number }) {
+  private constructor(
+    options: SessionOptions,
+    parts: { time: ServerTime; people: People; safety: Safety; after: number },
+  ) {
     const { account, store, server, door, clock, live, fault } = options;
-    const { time, people, after } = parts;
+    const { time, people, safety, after } = parts;
     this.#options = options;
     this.#account = account;
     this.#time = time;
     this.people = people;
+    this.safety = safety;
     const tokens = createTokens({
       door,
       tenant: account.tenant.id,
@@ -128,7 +134,10 @@ export class Session {
       People.load(store, live),
       Mailbox.last(store),
     ]);
-    const session = new Session(options, { time, people, after });
+    // The account's own keys are the same for good
+    const account = () => options.account;
+    const safety = await Safety.load({ store, people, account, now: () => time.now() });
+    const session = new Session(options, { time, people, safety, after });
     session.#safekeeping = await session.#loadSafekeeping();
     await session.conversations.load();
     await session.#timers.start(async (conversation, due) => session.conversations.find(conversation)?.destroy(due));
@@ -254,6 +263,7 @@ export class Session {
     const { clock, store, fault } = this.#options;
     try {
       const [tenant] = await Promise.all([this.api.tenant(), this.people.refresh(this.api)]);
+      await this.safety.note();
       const own = this.people.views().find(({ id }) => id === this.#account.member.id);
       const { id, name, residency, policy } = tenant;
       const member = own === undefined ? this.#account.member : { id: own.id, name: own.name, role: own.role };

@@ -126,6 +126,17 @@ export interface Snapshot {
   readonly members: readonly MemberView[];
 }
 
+/**
+ * How another member's key stands here. `number`: 60 digits that both see alike; `since`, `verifiedAt`: when the key was first seen, and compared
+ * by a person, in ms; `contradicted`: the server names another key than the one this device holds on to.
+ */
+export interface SafetyView {
+  readonly number: string;
+  readonly since: number;
+  readonly verifiedAt: number | null;
+  readonly contradicted: boolean;
+}
+
 /** How a conversation is encrypted right now, for the panel that explains it. */
 export interface EncryptionView {
   readonly suite: string;
@@ -177,6 +188,9 @@ export interface Engine {
   /** Marks all up to the newest line as read and keeps this conversation's socket open. */
   read(conversation: ConversationId): Promise<void>;
   encryption(conversation: ConversationId): Promise<EncryptionView>;
+  safety(member: MemberId): Promise<SafetyView>;
+  /** A person has compared the safety number with this member's, or takes that back. */
+  verify(member: MemberId, isVerified: boolean): Promise<void>;
   devices(): Promise<readonly DeviceView[]>;
   revokeDevice(device: DeviceId): Promise<void>;
   renameDevice(device: DeviceId, name: string): Promise<void>;

@@ -53,6 +53,8 @@ const METHODS: Readonly<Record<Method, true>> = {
   timeline: true,
   read: true,
   encryption: true,
+  safety: true,
+  verify: true,
   devices: true,
   revokeDevice: true,
   renameDevice: true,

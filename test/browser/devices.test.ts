@@ -140,3 +140,24 @@ test("G10: the words are asked for until three were entered again, and bring eve
   await ben.sees("Ja!");
   await leaveAll([again, ben]);
 });
+
+test("G12: two people compare their safety number and mark it as compared", async () => {
+  const { anna, ben } = await talk("Kanzlei Lot");
+  const numbers: string[] = [];
+  for (const [person, other] of [
+    [anna, "Ben Aydın"],
+    [ben, "Anna Sommer"],
+  ] as const) {
+    await person.page.getByRole("button", { name: "Personen" }).click();
+    await person.page.getByRole("button", { name: `Sicherheitsnummer mit ${other}` }).click();
+    await person.page.getByText(/Bekannt seit/).waitFor();
+    numbers.push((await person.page.locator(".safety-number").textContent()) ?? "");
+  }
+  expect(numbers[0]).toMatch(/^\d{60}$/);
+  expect(numbers[1]).toBe(numbers[0]);
+  await anna.page.getByRole("button", { name: "Die Ziffern sind gleich" }).click();
+  await anna.page.getByText(/Verglichen am/).waitFor();
+  await anna.page.getByRole("button", { name: "Nicht mehr als verglichen führen" }).click();
+  await anna.page.getByText(/Bekannt seit/).waitFor();
+  await leaveAll([anna, ben]);
+});

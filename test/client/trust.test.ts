@@ -30,7 +30,7 @@ const person = (): Identified => ({ tenant, member: newId<MemberId>(), identityK
 const hex = (text: string) => Uint8Array.from(Buffer.from(text, "hex"));
 
 describe("safety number", () => {
-  test("K1: is built as Signal's: its published vector comes out", () => {
+  test("I1: is built as Signal's: its published vector comes out", () => {
     // libsignal, rust/protocol/src/fingerprint.rs, tests: version 1
     const alice = hex("0506863bc66d02b40d27b8d49ca7c09e9239236f9d7d25d6fcca5ce13c7064d868");
     const bob = hex("05f781b6fb32fed9ba1cf2de978d4d5da28dc34046ae814402b5c0dbd96fda907b");
@@ -38,7 +38,7 @@ describe("safety number", () => {
     expect(digits).toBe("300354477692869396892869876765458257569162576843440918079131");
   });
 
-  test("K1: is the same from both sides, and another one for anybody else, another key or another tenant", () => {
+  test("I1: is the same from both sides, and another one for anybody else, another key or another tenant", () => {
     const [anna, bert, carla] = [person(), person(), person()];
     const number = safetyNumber(anna, bert);
     expect(number).toMatch(/^\d{60}$/);
@@ -52,7 +52,7 @@ describe("safety number", () => {
     expect(new Set([number, ...others]).size).toBe(5);
   });
 
-  test("K1: says what an independent computation says", () => {
+  test("I1: says what an independent computation says", () => {
     const [anna, bert] = [person(), person()];
     const half = ({ member, identityKey }: Identified) => {
       const id = Buffer.concat([Buffer.from("kuvert member\0"), idBytes(tenant), idBytes(member)]);
@@ -64,7 +64,7 @@ describe("safety number", () => {
     expect(safetyNumber(anna, bert)).toBe([half(anna), half(bert)].sort().join(""));
   });
 
-  test("K2: scanning each other's code matches when both have the right keys, and says so when one has not", () => {
+  test("I2: scanning each other's code matches when both have the right keys, and says so when one has not", () => {
     const [anna, bert, carla] = [person(), person(), person()];
     const shown = safetyCode(bert, anna);
     expect(compareCode(shown, { me: anna, peer: bert })).toBe("match");
@@ -100,7 +100,7 @@ describe("trust", () => {
     return { store, trust, change, member, first, second, see };
   }
 
-  test("K3: a key is known from when it was first seen, also after a restart", async () => {
+  test("I3: a key is known from when it was first seen, also after a restart", async () => {
     const { store, trust, member, first, see } = await setUp();
     expect(trust.of(member)).toBeUndefined();
     expect(await see(first, 5)).toBe("first");
@@ -108,7 +108,7 @@ describe("trust", () => {
     for (const one of [trust, await Trust.load(store)]) expect(one.of(member)).toEqual({ state: "known", since: 5 });
   });
 
-  test("K3: a person verifies the key there is, and no other", async () => {
+  test("I3: a person verifies the key there is, and no other", async () => {
     const { store, trust, change, member, first, second, see } = await setUp();
     expect(await change((batch) => trust.verify(batch, { member, identityKey: first, now: 1 }))).toBe(false);
     await see(first, 5);
@@ -118,7 +118,7 @@ describe("trust", () => {
     expect((await Trust.load(store)).of(member)).toEqual({ state: "verified", since: 5, verifiedAt: 7 });
   });
 
-  test("K4: a change is seen; it keeps from sending when the old key was verified, until a person has looked", async () => {
+  test("I4: a change is seen; it keeps from sending when the old key was verified, until a person has looked", async () => {
     const { store, trust, change, member, first, second, see } = await setUp();
     const other = newId<MemberId>();
     await see(first, 1);
@@ -135,7 +135,7 @@ describe("trust", () => {
     expect(trust.of(member)).toEqual({ state: "known", since: 5 });
   });
 
-  test("K4: nothing counts before it is durable", async () => {
+  test("I4: nothing counts before it is durable", async () => {
     const { store, trust, change, member, first } = await setUp();
     const batch = new Batch();
     trust.see(batch, { member, identityKey: first, now: 1 });

@@ -253,7 +253,7 @@ describe("key log", () => {
 });
 
 describe("linking", () => {
-  test("L7: a second device is in by its code: same digits, whole history, all conversations, and nothing left in the vault", async () => {
+  test("P7: a second device is in by its code: same digits, whole history, all conversations, and nothing left in the vault", async () => {
     const { anna, bert, id, said } = await talk();
     const account = await accountOf(anna);
     const tokens = tokensOf(account);
@@ -285,7 +285,7 @@ describe("linking", () => {
     expect([...anna.faults, ...bert.faults, ...phone.faults]).toEqual([]);
   });
 
-  test("L7: a history that was interrupted goes on where it was, before the engine is opened", async () => {
+  test("P7: a history that was interrupted goes on where it was, before the engine is opened", async () => {
     const { anna, id, said } = await talk();
     const account = await accountOf(anna);
     const tokens = tokensOf(account);
@@ -318,7 +318,7 @@ describe("linking", () => {
     expect(await anna.engine.devices()).toHaveLength(2);
   });
 
-  test("L7: a code that nobody entered, was called off, or is wrong lets nobody in", async () => {
+  test("P7: a code that nobody entered, was called off, or is wrong lets nobody in", async () => {
     const [anna] = (await company.found("Anna")) as [Person];
     const tokens = tokensOf(await accountOf(anna));
     const showing = await showCode({ ...door(), tokens });

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { isHistoryPending } from "../../client/engine/linking/hand-over.ts";
 import type { LinkingView } from "../../client/engine/view.ts";
-import type { ConversationId } from "../../schemas/ids.ts";
+import { type ConversationId, type MemberId, newId } from "../../schemas/ids.ts";
 import { Company, type Person } from "../support/company.ts";
 import { outcome, Profiles } from "../support/profiles.ts";
 import { RealServer } from "../support/real-server.ts";
@@ -208,6 +208,21 @@ test("G7: a device takes another name, of its member's giving alone", async () =
   await expect(bert.engine.renameDevice(device.id, " ")).rejects.toMatchObject({ code: "malformed" });
 });
 
+test("G12: both see the same safety number; compared stays compared, also after a restart, until taken back", async () => {
+  const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
+  const [annas, berts] = [await anna.engine.safety(bert.id), await bert.engine.safety(anna.id)];
+  expect(annas.number).toMatch(/^\d{60}$/);
+  expect(annas).toMatchObject({ number: berts.number, verifiedAt: null, contradicted: false });
+  await anna.engine.verify(bert.id, true);
+  await anna.reopen();
+  await anna.settled();
+  expect(await anna.engine.safety(bert.id)).toMatchObject({ since: annas.since, verifiedAt: expect.any(Number) });
+  expect((await bert.engine.safety(anna.id)).verifiedAt).toBeNull();
+  await anna.engine.verify(bert.id, false);
+  expect(await anna.engine.safety(bert.id)).toEqual(annas);
+  await expect(anna.engine.safety(newId<MemberId>())).rejects.toMatchObject({ code: "not_found" });
+});
+
 describe("command line", () => {
   let profiles: Profiles;
   beforeEach(() => {
@@ -216,7 +231,7 @@ describe("command line", () => {
   afterEach(() => profiles.dispose());
   const at = (args: string[]) => [...args, "--server", server.url];
 
-  test("CLI-40 kuvert link on both sides, with the digits compared, and rename-device", async () => {
+  test("L40: kuvert link on both sides, with the digits compared, and rename-device", async () => {
     await profiles.objects("anna", at(["signup", "--organisation", "Mühle", "--name", "Anna"]));
     const showing = profiles.spawn("anna", ["link", "--json"]);
     const closed = once(showing, "close");
@@ -241,7 +256,7 @@ describe("command line", () => {
     expect(names).toContain("Theke");
   });
 
-  test("CLI-41 kuvert recovery shows the words until three are entered again; kuvert recover comes back with them", async () => {
+  test("L41: kuvert recovery shows the words until three are entered again; kuvert recover comes back with them", async () => {
     await profiles.objects("anna", at(["signup", "--organisation", "Mühle", "--name", "Anna"]));
     const [{ words }] = (await profiles.objects("anna", ["recovery"])) as [{ words: string[] }];
     expect(words).toHaveLength(24);

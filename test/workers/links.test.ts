@@ -40,7 +40,7 @@ async function grantOf(
 }
 
 describe("meeting place", () => {
-  test("L5: what is left is read by whoever knows the id, in order", async () => {
+  test("P5: what is left is read by whoever knows the id, in order", async () => {
     const { owner, id, offer, open } = await opened();
     expect((await look(id)).body).toMatchObject({ offer, hello: null, reveal: null, handover: null });
     const [hello, reveal, handover] = [bytes(), bytes(), bytes()];
@@ -51,7 +51,7 @@ describe("meeting place", () => {
     expect((await open()).status).toBe(204);
   });
 
-  test("L5: nothing that was left is replaced, a repeat is alike, and of two who answer at once one is told", async () => {
+  test("P5: nothing that was left is replaced, a repeat is alike, and of two who answer at once one is told", async () => {
     const { owner, id } = await opened();
     const [first, second] = [bytes(), bytes()];
     const answers = await Promise.all([leave(id, "hello", first), leave(id, "hello", second)]);
@@ -65,7 +65,7 @@ describe("meeting place", () => {
     expect((await leave(other.id, "handover", first, other.owner.token)).status).toBe(409);
   });
 
-  test("L5: only the device that opened it reveals and hands over; to others it is as absent as none", async () => {
+  test("P5: only the device that opened it reveals and hands over; to others it is as absent as none", async () => {
     const { owner, id } = await opened();
     const [colleague, stranger] = [await join(owner), await signUp()];
     await leave(id, "hello", bytes());
@@ -81,7 +81,7 @@ describe("meeting place", () => {
     expect(taken).toMatchObject({ status: 409, body: { code: "conflict" } });
   });
 
-  test("L5: it is gone after ten minutes, when somebody clears it away, and when its device opens another one", async () => {
+  test("P5: it is gone after ten minutes, when somebody clears it away, and when its device opens another one", async () => {
     const { owner, id } = await opened();
     vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + LIMITS.linkLife });
     expect((await look(id)).status).toBe(404);
@@ -102,7 +102,7 @@ describe("entrance by grant", () => {
   const enter = (person: Person, grant: unknown, device: unknown) =>
     call("POST", "/api/devices", { body: { tenant: person.tenant, grant, device } });
 
-  test("L6: a device of the member's own enters by the grant of another, signs in, and has a mailbox", async () => {
+  test("P6: a device of the member's own enters by the grant of another, signs in, and has a mailbox", async () => {
     const owner = await signUp();
     const [grant, { device, deviceKey }] = [await grantOf(owner), await newDevice(owner)];
     for (const _ of [1, 2]) expect((await enter(owner, grant, device)).status).toBe(200);
@@ -111,7 +111,7 @@ describe("entrance by grant", () => {
     expect(listed.body.devices).toHaveLength(2);
   });
 
-  test("L6: a grant lets in one device", async () => {
+  test("P6: a grant lets in one device", async () => {
     const owner = await signUp();
     const grant = await grantOf(owner);
     const devices = await Promise.all([1, 2, 3].map(() => newDevice(owner)));
@@ -119,7 +119,7 @@ describe("entrance by grant", () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409, 409]);
   });
 
-  test("L6: a revoked device lets nobody in, although it still knows the identity key", async () => {
+  test("P6: a revoked device lets nobody in, although it still knows the identity key", async () => {
     const owner = await signUp();
     const second = await newDevice(owner);
     await enter(owner, await grantOf(owner), second.device);
@@ -136,13 +136,13 @@ describe("entrance by grant", () => {
     ["is over", { lasts: -1 }],
     ["would last for longer than ten minutes", { lasts: 11 * MINUTE }],
     ["is signed by no device", { by: newId<DeviceId>() }],
-  ])("L6: a grant that %s is not_found", async (_, how) => {
+  ])("P6: a grant that %s is not_found", async (_, how) => {
     const owner = await signUp();
     const answer = await enter(owner, await grantOf(owner, how), (await newDevice(owner)).device);
     expect(answer).toMatchObject({ status: 404, body: { code: "not_found" } });
   });
 
-  test("L6: a grant is its member's alone: not another member's, not signed by the identity key, not in another tenant", async () => {
+  test("P6: a grant is its member's alone: not another member's, not signed by the identity key, not in another tenant", async () => {
     const [owner, stranger] = [await signUp(), await signUp()];
     const colleague = await join(owner);
     const { device } = await newDevice(colleague);

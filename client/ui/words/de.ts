@@ -241,6 +241,17 @@ export const de = {
   themes: { auto: "Automatisch", light: "Hell", dark: "Dunkel" },
   languages: { de: "Deutsch", en: "English" },
 
+  safety: "Sicherheitsnummer",
+  safetyTitle: (name: string) => `Sicherheitsnummer mit ${name}`,
+  safetyLead:
+    "Vergleichen Sie diese Ziffern am Telefon oder nebeneinander. Sind sie auf beiden Geräten gleich, steht niemand zwischen Ihnen.",
+  safetySince: (date: string) => `Bekannt seit ${date}, noch nicht verglichen.`,
+  safetyVerified: (date: string) => `Verglichen am ${date}.`,
+  safetyVerify: "Die Ziffern sind gleich",
+  safetyUnverify: "Nicht mehr als verglichen führen",
+  safetyContradicted:
+    "Der Server nennt für diese Person einen anderen Schlüssel als den, den Sie kennen. Kuvert bleibt bei dem bekannten. Bitte fragen Sie nach.",
+
   returning: "Schon einmal hier gewesen",
   haveDevice: "Ich habe schon ein Gerät",
   haveWords: "Mit Wiederherstellungswörtern",

@@ -236,6 +236,17 @@ export const en: Words = {
   themes: { auto: "Automatic", light: "Light", dark: "Dark" },
   languages: { de: "Deutsch", en: "English" },
 
+  safety: "Safety number",
+  safetyTitle: (name) => `Safety number with ${name}`,
+  safetyLead:
+    "Compare these digits on the phone or side by side. If they are the same on both devices, nobody sits in between.",
+  safetySince: (date) => `Known since ${date}, not compared yet.`,
+  safetyVerified: (date) => `Compared on ${date}.`,
+  safetyVerify: "The digits are the same",
+  safetyUnverify: "No longer mark as compared",
+  safetyContradicted:
+    "The server names another key for this person than the one you know. Kuvert keeps to the known one. Please ask.",
+
   returning: "Been here before",
   haveDevice: "I have a device already",
   haveWords: "Recover with words",

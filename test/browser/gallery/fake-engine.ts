@@ -134,6 +134,8 @@ export function createFakeEngine(state: FakeState): FakeEngine {
       })),
       code: "48210 99317 05526 71840 33902 18457",
     }),
+    safety: async () => ({ number: "0123456789".repeat(6), since: 0, verifiedAt: null, contradicted: false }),
+    verify: async () => undefined,
     devices: async () => state.devices ?? [],
     revokeDevice: async () => undefined,
     renameDevice: async () => undefined,

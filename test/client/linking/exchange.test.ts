@@ -47,7 +47,7 @@ async function meet({ code = createCode(), typed, offer: changeOffer }: Meeting 
 }
 
 describe("code", () => {
-  test("L1: has eighty bits in four groups and is understood however it is typed, scanned or mistaken", () => {
+  test("P1: has eighty bits in four groups and is understood however it is typed, scanned or mistaken", () => {
     const codes = new Set(Array.from({ length: 200 }, createCode));
     expect(codes.size).toBe(200);
     for (const code of codes) {
@@ -71,9 +71,9 @@ describe("code", () => {
     "ABCD-EFGH-JKMN-PQR!",
     "ABCD-EFGH-JKMN-PQRU",
     "https://x/join#ABCDEFGHJKMNPQRS",
-  ])("L1: anything else is no code: %s", (text) => expect(readCode(text)).toBeUndefined());
+  ])("P1: anything else is no code: %s", (text) => expect(readCode(text)).toBeUndefined());
 
-  test("L1: its two keys are as different as those of another code", async () => {
+  test("P1: its two keys are as different as those of another code", async () => {
     const [code, other] = [createCode(), createCode()];
     const [a, again, b] = [await linkKeys(code), await linkKeys(code), await linkKeys(other)];
     expect(again).toEqual(a);
@@ -84,7 +84,7 @@ describe("code", () => {
 });
 
 describe("exchange", () => {
-  test("L2: both devices show the same digits, and what is handed over comes through", async () => {
+  test("P2: both devices show the same digits, and what is handed over comes through", async () => {
     const { greeting, opened } = await meet();
     if (opened === undefined) throw new Error("refused");
     const agreed = await sure(openReveal(greeting, opened.reveal));
@@ -94,25 +94,25 @@ describe("exchange", () => {
     expect(await openHandover(agreed, await sealHandover(opened, handover))).toEqual(handover);
   });
 
-  test("L2: digits differ from one meeting to the next, with the same code", async () => {
+  test("P2: digits differ from one meeting to the next, with the same code", async () => {
     const code = createCode();
     const digits = new Set<string>();
     for (let round = 0; round < 5; round++) digits.add((await meet({ code })).opened?.digits ?? "");
     expect(digits.size).toBeGreaterThan(3);
   });
 
-  test("L3: an answer with another code is refused", async () => {
+  test("P3: an answer with another code is refused", async () => {
     expect((await meet({ typed: createCode() })).opened).toBeUndefined();
   });
 
-  test("L3: a server that puts an offer of its own in place is found out by the first device, and learns nothing from the answer", async () => {
+  test("P3: a server that puts an offer of its own in place is found out by the first device, and learns nothing from the answer", async () => {
     const server = await makeOffer(await linkKeys(createCode()));
     const { greeting, opened } = await meet({ offer: () => server.offer });
     expect(opened).toBeUndefined();
     expect(await openHello(server, greeting.hello)).toBeUndefined();
   });
 
-  test("L3: every message that is changed by one bit is refused", async () => {
+  test("P3: every message that is changed by one bit is refused", async () => {
     const code = createCode();
     const { offering, greeting, opened } = await meet({ code });
     if (opened === undefined) throw new Error("refused");
@@ -132,7 +132,7 @@ describe("exchange", () => {
     }
   });
 
-  test("L3: messages of one meeting are of no use in another one with the same code, nor in another step", async () => {
+  test("P3: messages of one meeting are of no use in another one with the same code, nor in another step", async () => {
     const code = createCode();
     const [first, second] = [await meet({ code }), await meet({ code })];
     if (!first.opened || !second.opened) throw new Error("refused");
@@ -144,7 +144,7 @@ describe("exchange", () => {
     expect(await openReveal(second.greeting, await sealHandover(second.opened, handover))).toBeUndefined();
   });
 
-  test("L4: somebody in between who even knows the code shows other digits on one side", async () => {
+  test("P4: somebody in between who even knows the code shows other digits on one side", async () => {
     const code = createCode();
     const keys = await linkKeys(code);
     const offering = await makeOffer(keys);
@@ -157,7 +157,7 @@ describe("exchange", () => {
     expect(shownByYoung.digits).not.toBe(shownByOld.digits);
   });
 
-  test("L4: the digits cannot be tried out: the nonce that decides them is fixed before the answer and shown after it", async () => {
+  test("P4: the digits cannot be tried out: the nonce that decides them is fixed before the answer and shown after it", async () => {
     const code = createCode();
     const keys = await linkKeys(code);
     const offering = await makeOffer(keys);
@@ -173,11 +173,11 @@ describe("exchange", () => {
     ["nothing", new Uint8Array()],
     ["no CBOR", randomBytes(80)],
     ["a key that is all zero", encodeLink({ v: 1, publicKey: new Uint8Array(32), commitment: randomBytes(32) })],
-  ])("L3: an offer that is %s is refused without an error", async (_, offer) => {
+  ])("P3: an offer that is %s is refused without an error", async (_, offer) => {
     expect(await makeHello(await linkKeys(createCode()), offer, { name: "x" })).toBeUndefined();
   });
 
-  test("L3: a handover of another shape is refused", async () => {
+  test("P3: a handover of another shape is refused", async () => {
     const { greeting, opened } = await meet();
     if (opened === undefined) throw new Error("refused");
     const agreed = await sure(openReveal(greeting, opened.reveal));
