@@ -29,6 +29,8 @@ import { dueAt, FORGET_AFTER, sweep } from "./sweeps.ts";
 
 /** So many unreadable frames end a socket. */
 const MOST_ERRORS = 20;
+/** Who would overtake a refused send of its own is told to wait this long, in ms. */
+const OVERTAKING = 500;
 /** A page costs as much as so many sends. */
 const PAGE_COST = 5;
 
@@ -191,9 +193,16 @@ export class ConversationObject extends DurableObject<Env> {
   }
 
   #ask(session: Session, frame: Asked["frame"]): void {
-    const wait = this.#rate.take(session.device, 1, Date.now());
-    if (wait > 0) this.#refuse(session, frame.id, new Refusal("rate_limited", { retryAfter: wait }));
-    else this.#batch.add({ session, frame }, frame.bytes.length);
+    const now = Date.now();
+    const { turns, device } = session;
+    const wait = turns.allows(frame.id, now) ? this.#rate.take(device, 1, now) : OVERTAKING;
+    if (wait > 0) {
+      turns.refused(frame.id, { now, wait });
+      this.#refuse(session, frame.id, new Refusal("rate_limited", { retryAfter: wait }));
+    } else {
+      turns.taken(now);
+      this.#batch.add({ session, frame }, frame.bytes.length);
+    }
   }
 
   #resume(session: Session, after: number): void {

@@ -6,6 +6,7 @@ import type { DeviceId } from "../../schemas/ids.ts";
 import { LIMITS } from "../../schemas/policy.ts";
 import { REFUSED_CLOSE, type RefusalCode } from "../../schemas/refusal.ts";
 import type { Who } from "./order.ts";
+import { Turns } from "./turns.ts";
 
 /** A device that is behind and silent for so long is taken for gone, in ms. */
 const STALLED_AFTER = 60_000;
@@ -20,6 +21,7 @@ export interface Session extends Who {
   confirmed: number;
   behindAt: number | null;
   errors: number;
+  readonly turns: Turns;
 }
 
 type Kept = Who & Pick<Session, "resumed" | "live" | "confirmed">;
@@ -151,7 +153,7 @@ export class Sockets {
 
   #add(kept: Kept & { readonly socket: WebSocket }): void {
     const behindAt = kept.resumed && !kept.live ? Date.now() : null;
-    const session = { ...kept, acked: kept.confirmed, behindAt, errors: 0 };
+    const session = { ...kept, acked: kept.confirmed, behindAt, errors: 0, turns: new Turns() };
     this.#byDevice.set(kept.device, session);
     this.#bySocket.set(kept.socket, session);
   }
