@@ -170,6 +170,8 @@ export const backup: Command = {
     const { engine, print } = context;
     await settled(context);
     await engine.backUp();
+    // What has changed meanwhile needs another run
+    if (engine.snapshot().safekeeping?.backup === "waiting") await engine.backUp();
     const { backup: state } = engine.snapshot().safekeeping ?? { backup: "none" };
     print.json({ type: "backup", state });
     print.lines(BACKUP[state]);
