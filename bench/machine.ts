@@ -35,6 +35,16 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
+/** Waits until a process has hardly used the processor for a second, at most a minute: what it still owes others must not be measured. */
+export async function idle(pid: number): Promise<void> {
+  let calm = 0;
+  for (let turn = 0; turn < 240 && calm < 4; turn++) {
+    const before = cpuMs(pid);
+    await pause(250);
+    calm = cpuMs(pid) - before <= TICK_MS ? calm + 1 : 0;
+  }
+}
+
 export function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { build } from "../scripts/build.ts";
 import { measureBrowser } from "./browser.ts";
 import { durableRoom, objectRoom, volatileRoom } from "./floors/floors.ts";
-import { median, takeLoadCore, twoCores } from "./machine.ts";
+import { idle, median, takeLoadCore, twoCores } from "./machine.ts";
 import { type Figure, judge, PRODUCT } from "./marks.ts";
 import { foundCompany, productTarget, startProduct } from "./product.ts";
 import { catchUp, idleMemory, reconnect, stalled, timers, timersAfterCrash } from "./single.ts";
@@ -52,6 +52,7 @@ async function measureTarget(target: Target): Promise<void> {
   };
   for (const { work, rooms: count, size } of SATURATIONS.filter(({ work }) => wanted(work))) {
     const rooms = await fillRooms(target, count, size);
+    await idle(target.pid);
     const result = await saturate({ pid: target.pid, rooms, seconds });
     add(work, "server CPU per delivery", "µs", result.cpuPerDelivery);
     add(work, "deliveries", "/s", result.deliveriesPerSecond);

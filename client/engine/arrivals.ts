@@ -69,8 +69,8 @@ export class Arrivals {
     this.#head = head;
     if (first > cursor + 1) await this.lose();
     await this.#compareEpoch();
-    if (head.seq > cursor && !this.#ledger.record.lost) this.#line.pull(cursor);
-    else if (head.seq > cursor && first <= cursor + 1) this.#line.pull(cursor);
+    // What the log has forgotten already cannot be fetched: then the way back leads to its end
+    if (head.seq > cursor && first <= cursor + 1) this.#line.pull(cursor);
   }
 
   /** Takes in pages that came one after the other. */
@@ -83,7 +83,7 @@ export class Arrivals {
       if (!(await this.#takeAll(linked))) return this.break();
       if (frame.delivered > this.#ledger.record.delivered) this.deliver(frame.delivered);
       if (linked.length > 0) this.#line.confirm(this.#ledger.record.cursor);
-      if (!this.#line.live) this.#line.pull(this.#ledger.record.cursor);
+      if (!this.#line.live) this.#line.more();
     }
     if (this.#line.live) this.#careful = false;
     await this.#compareEpoch();

@@ -46,6 +46,7 @@ export class Conversation {
       conversation: ledger.id,
       surroundings: ledger.surroundings,
       cursor: () => ledger.record.cursor,
+      waiting: () => this.#inbox.length,
       onFrame: (frame) => this.#receive(frame),
       onOpen: () => this.#opened(),
       onClose: (ending) => this.#closed(ending),

@@ -29,8 +29,8 @@ export class Departures {
   readonly #changes: Changes;
   /** Told when what was put off may be tried again. */
   readonly #again: () => void;
-  /** Intents, by order, that left on the present socket. */
-  readonly #sent = new Set<number>();
+  /** What left on the present socket, by the order of its intent: what was sealed anew since then has not. */
+  readonly #sent = new Map<number, Uint8Array>();
   readonly #refusedCommits = new Map<number, number>();
   /** Nobody may speak in this epoch any more: a removal has to be committed first. */
   #held: number | null = null;
@@ -102,17 +102,19 @@ export class Departures {
       await this.pump();
       return false;
     }
-    if (fresh.length > 0) await this.#sealAll(fresh);
+    if (fresh.length > 0 && !(await this.#sealAll(fresh))) return false;
     return sealed.length + fresh.length === messages.length;
   }
 
-  async #sealAll(messages: readonly Message[]): Promise<void> {
+  /** Seals messages in one write and sends them; false when not all have left. */
+  async #sealAll(messages: readonly Message[]): Promise<boolean> {
     const draft = this.#ledger.draft();
     const made: IntentRecord[] = [];
     for (const message of messages) made.push(await this.#seal(draft, message));
     await this.#ledger.save(draft);
     for (const intent of made) this.#ledger.outbox.put(intent);
-    for (const intent of made) this.#send(intent);
+    // What does not fit into the socket now is not overtaken by something smaller
+    return made.every((intent) => this.#send(intent));
   }
 
   async #seal(draft: Draft, intent: Message): Promise<IntentRecord> {
@@ -165,8 +167,10 @@ export class Departures {
   /** Hands an intent's bytes to the socket, once per socket. */
   #send({ order, id, sealed }: IntentRecord): boolean {
     if (sealed === null) return false;
-    if (this.#sent.has(order)) return true;
     const { bytes, commit, expiresIn } = sealed;
+    const earlier = this.#sent.get(order);
+    // A message sealed anew leaves in its turn; a commit made anew waits for what the server says to the one before it
+    if (earlier === bytes || (earlier !== undefined && commit !== null)) return true;
     const left = this.#line.send(
       commit === null
         ? { type: "send", id, bytes, ...(expiresIn !== null && { expiresIn }) }
@@ -178,7 +182,7 @@ export class Departures {
             groupInfo: commit.groupInfo,
           },
     );
-    if (left) this.#sent.add(order);
+    if (left) this.#sent.set(order, bytes);
     return left;
   }
 

@@ -5,12 +5,16 @@ import type { ConversationId } from "../../schemas/ids.ts";
 import { type Ending, Link } from "./link.ts";
 import type { Surroundings } from "./surroundings.ts";
 
+const PAGES_AHEAD = 3;
+
 /** Whom a line serves. */
 export interface LineOptions {
   readonly conversation: ConversationId;
   readonly surroundings: Surroundings;
   /** The last seq taken in. */
   readonly cursor: () => number;
+  /** How many frames have come in and were not taken in yet. */
+  readonly waiting: () => number;
   readonly onFrame: (frame: ServerFrame) => void;
   /** The socket is new: nothing sent on an earlier one counts. */
   readonly onOpen: () => void;
@@ -26,6 +30,8 @@ export class Line {
   #live = false;
   #pulling = false;
   #resumedAfter = 0;
+  /** The last seq that came in on this socket, taken in or not. */
+  #received = 0;
 
   constructor(options: LineOptions) {
     this.#options = options;
@@ -50,13 +56,14 @@ export class Line {
       onOpen: () => {
         this.#live = false;
         this.#pulling = false;
+        this.#received = 0;
         onOpen();
         this.#resumedAfter = cursor();
         this.send({ type: "resume", after: this.#resumedAfter });
       },
       onFrame: (frame) => {
-        this.#note(frame);
         onFrame(frame);
+        this.#note(frame);
       },
       onClose: (ending) => {
         this.#live = false;
@@ -85,10 +92,16 @@ export class Line {
     return this.#link?.send(frame) ?? false;
   }
 
+  /** Asks for the page after what has come in, unless one is on its way. */
+  more(): void {
+    this.pull(Math.max(this.#received, this.#options.cursor()));
+  }
+
   /** Asks for the page after `after`, unless one is on its way. */
   pull(after: number): void {
     if (this.#pulling) return;
     this.#live = false;
+    this.#received = after;
     this.#pulling = this.send({ type: "pull", after });
   }
 
@@ -111,8 +124,12 @@ export class Line {
   }
 
   #arrived({ envelopes, head }: EnvelopesFrame): void {
+    const last = envelopes.at(-1)?.seq ?? head;
     if (!this.#pulling) return;
     this.#pulling = false;
-    this.#live = (envelopes.at(-1)?.seq ?? head) >= head;
+    this.#received = last;
+    this.#live = last >= head;
+    // The next page travels while this one is taken in
+    if (!this.#live && this.#options.waiting() < PAGES_AHEAD) this.more();
   }
 }
