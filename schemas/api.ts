@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { fromBase64url } from "./bytes.ts";
-import { ConversationId, DeviceId, InviteId, MemberId, TenantId } from "./ids.ts";
+import { ConversationId, DeviceId, GrantId, InviteId, LinkId, MemberId, RecoveryId, TenantId, VaultId } from "./ids.ts";
 import { LIMITS, Policy, Residency, Role } from "./policy.ts";
 
 /** base64url text of exactly `length` bytes, or of 1 to `limit` bytes. */
@@ -88,6 +88,8 @@ export const DeviceSummary = v.strictObject({
   lastUsedAt: Time,
   revokedAt: v.nullable(Time),
 });
+/** A new name for an own device. */
+export const DevicePatch = v.strictObject({ name: Name });
 export const DevicesAnswer = v.strictObject({ devices: v.array(DeviceSummary) });
 export const MemberSummary = v.strictObject({
   id: MemberId,
@@ -142,3 +144,57 @@ export const RefusalAnswer = v.strictObject({
   remedy: v.string(),
   detail: v.record(v.string(), v.unknown()),
 });
+
+/** Where in a vault an object lies: the sealed backup, or history on its way to another device of the same member. */
+export const Shelf = v.picklist(["backup", "handover"]);
+export type Shelf = v.InferOutput<typeof Shelf>;
+/** Header of a stored object: the time in ms by the server's clock from which it may not be given out any more. */
+export const EXPIRES_AT_HEADER = "kuvert-expires-at";
+/** Sealed objects on one shelf. Sizes in bytes, times in ms. */
+export const VaultAnswer = v.strictObject({
+  objects: v.array(v.strictObject({ id: VaultId, size: Time, storedAt: Time, expiresAt: v.nullable(Time) })),
+});
+
+/** Puts a recovery phrase to a member's name: what it is looked up by, its public key, and that key's signature over enrolmentPayload. */
+export const RecoveryBody = v.strictObject({ lookup: RecoveryId, publicKey: Key, proof: Signature });
+/** The phrase that is enrolled; null for none. */
+export const RecoveryAnswer = v.strictObject({
+  recovery: v.nullable(v.strictObject({ lookup: RecoveryId, enrolledAt: Time })),
+});
+export const RecoveryChallengeBody = v.strictObject({ lookup: RecoveryId });
+/** Whom a phrase belongs to, for whoever holds it. The token reads the sealed backup and lets one device in; times in ms. */
+export const RecoveredAnswer = v.strictObject({
+  token: v.string(),
+  expiresAt: Time,
+  now: Time,
+  tenant: v.strictObject({ id: TenantId, name: Name, residency: Residency }),
+  member: v.strictObject({ id: MemberId, name: Name, role: Role, identityKey: Key }),
+});
+export const RecoveryDeviceBody = v.strictObject({ device: NewDevice });
+
+/** What two devices leave for each other under a code: sealed, so small that it fits anywhere. */
+const Sealed = v.pipe(Blob, v.maxLength(4096));
+/** Opens a meeting place for a further device. */
+export const LinkBody = v.strictObject({ id: LinkId, offer: Sealed });
+export const LinkMessageBody = v.strictObject({ bytes: Sealed });
+/** All that has been left so far, in the order in which it is; times in ms. */
+export const LinkAnswer = v.strictObject({
+  offer: Sealed,
+  hello: v.nullable(Sealed),
+  reveal: v.nullable(Sealed),
+  handover: v.nullable(Sealed),
+  expiresAt: Time,
+  now: Time,
+});
+export type LinkAnswer = v.InferOutput<typeof LinkAnswer>;
+/** Permission of a device, by its signature over grantPayload, for one further device of its member. */
+export const Grant = v.strictObject({ id: GrantId, by: DeviceId, expiresAt: Time, signature: Signature });
+export const LinkedDeviceBody = v.strictObject({ tenant: TenantId, grant: Grant, device: NewDevice });
+
+/** Head of the tenant's key log: a Merkle tree as in RFC 9162 §2.1. */
+export const KeyHeadAnswer = v.strictObject({ size: Time, root: Key });
+/** Leaves in order, a page of them. */
+export const KeyLeavesAnswer = v.strictObject({ leaves: v.array(Blob) });
+const Hashes = v.pipe(v.array(Key), v.maxLength(64));
+export const InclusionAnswer = v.strictObject({ index: Time, hashes: Hashes });
+export const GrowthAnswer = v.strictObject({ hashes: Hashes });

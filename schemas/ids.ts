@@ -18,9 +18,21 @@ export const ConversationId = id("ConversationId");
 export type ConversationId = v.InferOutput<typeof ConversationId>;
 export const InviteId = id("InviteId");
 export type InviteId = v.InferOutput<typeof InviteId>;
+/** What a recovery phrase is looked up by; derived from the phrase. */
+export const RecoveryId = id("RecoveryId");
+export type RecoveryId = v.InferOutput<typeof RecoveryId>;
+/** Names the one permission by which a further device of a member enters. */
+export const GrantId = id("GrantId");
+export type GrantId = v.InferOutput<typeof GrantId>;
+/** Names the meeting place of two devices that share a code; derived from the code. */
+export const LinkId = id("LinkId");
+export type LinkId = v.InferOutput<typeof LinkId>;
+/** Names a sealed object in a member's vault. */
+export const VaultId = id("VaultId");
+export type VaultId = v.InferOutput<typeof VaultId>;
 
 /** A new random id of the wanted kind. */
-export function newId<Id extends TenantId | MemberId | DeviceId | ConversationId | InviteId>(): Id {
+export function newId<Id extends TenantId | MemberId | DeviceId | ConversationId | InviteId | VaultId | GrantId>(): Id {
   return toBase64url(randomBytes(16)) as Id;
 }
 

@@ -20,6 +20,11 @@ export const LIMITS = {
   windowBytes: 256 * 1024,
   participants: 1_000,
   keyPackagesPerDevice: 100,
+  devicesPerMember: 10,
+  linkLife: 10 * 60 * SECOND,
+  vaultObjectBytes: 2 * 1024 * 1024,
+  vaultObjects: 2_048,
+  vaultBytes: 1024 * 1024 * 1024,
   textCharacters: 8_000,
   nameCharacters: 80,
 } as const;

@@ -10,11 +10,15 @@ import { conversations } from "./routes/conversations.ts";
 import { devices } from "./routes/devices.ts";
 import { invites } from "./routes/invites.ts";
 import { keyPackages } from "./routes/key-packages.ts";
+import { keys } from "./routes/keys.ts";
+import { links } from "./routes/links.ts";
 import { mailbox } from "./routes/mailbox.ts";
 import { members } from "./routes/members.ts";
+import { recovery } from "./routes/recovery.ts";
 import { challenges, tokens } from "./routes/sign-in.ts";
 import { tenant } from "./routes/tenant.ts";
 import { tenants } from "./routes/tenants.ts";
+import { vault } from "./routes/vault.ts";
 import { traceBug } from "./trace.ts";
 
 /** Names of built files carry their content's digest. */
@@ -38,6 +42,10 @@ export const app = new Hono<App>()
   .route("/api/key-packages", keyPackages)
   .route("/api/conversations", conversations)
   .route("/api/mailbox", mailbox)
+  .route("/api/vault", vault)
+  .route("/api/recovery", recovery)
+  .route("/api/links", links)
+  .route("/api/keys", keys)
   .notFound((c) => (/^\/api(\/|$)/.test(c.req.path) ? refuse(c, "not_found") : file(c)))
   .onError((error, c) =>
     isRefusal(error)

@@ -117,7 +117,8 @@ export function assertOrigin(request: Request): void {
   if (origin !== null && origin !== new URL(request.url).origin) throw new Refusal("origin_forbidden");
 }
 
-async function sign(
+/** A token of ours with these claims, good for `life` ms. Times in ms. */
+export async function sign(
   env: Env,
   {
     audience,
@@ -140,7 +141,8 @@ async function sign(
   return { token, expiresAt: expiresAt * 1_000 };
 }
 
-async function verify(env: Env, token: string, audience: string): Promise<JWTPayload> {
+/** The claims of a token of ours for `audience`. @throws {Refusal} unauthenticated — not ours; token_expired — was ours */
+export async function verify(env: Env, token: string, audience: string): Promise<JWTPayload> {
   const known = new Map(await secrets(env));
   const keyOf = ({ kid }: { kid?: string }) => {
     const secret = known.get(kid ?? "");

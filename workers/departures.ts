@@ -10,6 +10,7 @@ import type { Env } from "./env.ts";
 import { reach } from "./reach.ts";
 import { mailboxStub } from "./residency.ts";
 import { forgetStanding } from "./standing.ts";
+import { emptyVault } from "./vault.ts";
 
 interface Home {
   readonly tenant: TenantId;
@@ -22,6 +23,7 @@ export async function departMember(env: Env, home: Home, member: MemberId): Prom
   forgetStanding(tenant);
   const conversations = await listSeats(tenant, env.DIRECTORY, member);
   await reach(async () => mailboxStub(env, { ...home, member }).close({ conversations: [...conversations] }));
+  await emptyVault(env, { ...home, member });
   await closeMember(tenant, env.DIRECTORY, { member, now: Date.now() });
 }
 

@@ -1,13 +1,16 @@
 // Owns what the Worker and its objects run with: the bindings of wrangler.toml, by name.
 
 import type { ConversationObject } from "./conversation/object.ts";
+import type { KeyLogObject } from "./key-log/object.ts";
 import type { MailboxObject } from "./mailbox/object.ts";
 
 export interface Env {
   readonly ASSETS: Fetcher;
   readonly CONVERSATIONS: DurableObjectNamespace<ConversationObject>;
   readonly MAILBOXES: DurableObjectNamespace<MailboxObject>;
+  readonly KEY_LOGS: DurableObjectNamespace<KeyLogObject>;
   readonly DIRECTORY: D1Database;
+  readonly VAULT: R2Bucket;
   readonly SIGNUP_LIMIT?: RateLimit;
   readonly INVITE_LIMIT?: RateLimit;
   readonly SIGN_IN_LIMIT?: RateLimit;

@@ -32,11 +32,11 @@ export function addressOf(request: Request): string {
 
 /**
  * The body of a request, read no further than allowed.
- * @throws {Refusal} too_large — there is more than LIMITS.bodyBytes
+ * @throws {Refusal} too_large — there is more than `limit` bytes
  */
-export async function readCapped(request: Request): Promise<Uint8Array> {
-  if (Number(request.headers.get("content-length") ?? 0) > LIMITS.bodyBytes) throw new Refusal("too_large");
-  const body = new Uint8Array(LIMITS.bodyBytes);
+export async function readCapped(request: Request, limit: number = LIMITS.bodyBytes): Promise<Uint8Array> {
+  if (Number(request.headers.get("content-length") ?? 0) > limit) throw new Refusal("too_large");
+  const body = new Uint8Array(limit);
   let length = 0;
   for await (const chunk of request.body ?? []) {
     if (length + chunk.length > body.length) throw new Refusal("too_large");

@@ -13,7 +13,8 @@ import { settled } from "./wait.ts";
 const MINUTE = 60_000;
 const INVITE = { minValid: MINUTE, maxValid: 90 * 1_440 * MINUTE, maxUses: 1_000 } as const;
 
-function printAccount({ engine, print }: Context): void {
+/** Says whose profile this is. */
+export function printAccount({ engine, print }: Context): void {
   const { account } = engine.snapshot();
   if (account === null) return;
   const { tenant, member, device } = account;
@@ -23,7 +24,8 @@ function printAccount({ engine, print }: Context): void {
   );
 }
 
-function deviceName(given: string | undefined): string {
+/** What a new device is called unless told. */
+export function deviceName(given: string | undefined): string {
   return given ?? `${hostname().slice(0, 60)} (kuvert)`;
 }
 
@@ -150,7 +152,8 @@ export const devices: Command = {
   },
 };
 
-async function chooseDevice(engine: Engine, text: string) {
+/** One of the member's devices that is not revoked. @throws {Failure} unknown, ambiguous */
+export async function chooseDevice(engine: Engine, text: string) {
   return choose(
     "device",
     (await engine.devices()).filter(({ revoked }) => !revoked),

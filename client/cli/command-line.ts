@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { devices, invite, join, members, revoke, signup } from "./account-commands.ts";
 import { type Command, OPTIONS, type OptionName } from "./command.ts";
 import { add, conversations, create, expire, leave, remove } from "./conversation-commands.ts";
+import { backup, link, recover, recovery, renameDevice } from "./device-commands.ts";
 import { parseDuration } from "./duration.ts";
 import { Failure } from "./failure.ts";
 import { history, listen, send } from "./message-commands.ts";
@@ -25,7 +26,12 @@ export const COMMANDS = {
   listen,
   expire,
   devices,
+  link,
+  "rename-device": renameDevice,
   revoke,
+  recovery,
+  backup,
+  recover,
 } as const satisfies Record<string, Command>;
 export type CommandName = keyof typeof COMMANDS;
 

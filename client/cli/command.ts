@@ -43,7 +43,12 @@ export interface Context {
   readonly now: () => number;
   /** All of standard input as text. */
   readInput(): Promise<string>;
+  /** Asks a person for one line. */
+  ask(question: string): Promise<string>;
 }
+
+/** A profile with an account, or an empty one. */
+type ProfileKind = "account" | "fresh";
 
 export interface Command {
   /** Arguments and options as the help shows them. */
@@ -55,7 +60,7 @@ export interface Command {
   readonly arity: readonly [number, number];
   readonly options: readonly OptionName[];
   readonly required?: readonly OptionName[];
-  /** Which profile it needs: one with an account, or an empty one. */
-  readonly profile: "account" | "fresh";
+  /** Which profile it needs, whatever its arguments or given them. */
+  readonly profile: ProfileKind | ((args: readonly string[]) => ProfileKind);
   run(context: Context): Promise<void>;
 }

@@ -18,6 +18,11 @@ type LocalCode =
   | "unreachable"
   | "timeout"
   | "output_closed"
+  | "called_off"
+  | "no_words"
+  | "wrong_words"
+  | "words_confirmed"
+  | "words_elsewhere"
   | "interrupted"
   | "terminated";
 

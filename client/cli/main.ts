@@ -1,5 +1,6 @@
 // The `kuvert` command: ties the command line to this process (streams, signals, exit code) and to the engine on its SQLite store.
 
+import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { isRefusal } from "../../schemas/refusal.ts";
 import type { Engine } from "../engine/view.ts";
@@ -22,6 +23,16 @@ async function openEngine(folder: string, server: string): Promise<Engine> {
     if (error.code !== "conflict") throw new Failure("profile_damaged", `${folder} cannot be opened`);
     throw new Failure("profile_locked", `another process is using ${folder}; end it or choose another --profile`);
   }
+}
+
+let typed: AsyncIterator<string> | undefined;
+
+/** One line after the other, whether a person types them or a pipe brings them all at once. */
+async function ask(question: string): Promise<string> {
+  process.stderr.write(question);
+  typed ??= createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+  const { value, done } = await typed.next();
+  return done ? "" : value;
 }
 
 const ending = new AbortController();
@@ -47,6 +58,7 @@ try {
     now: Date.now,
     interrupted: ending.signal,
     readInput: () => text(process.stdin),
+    ask,
     open: openEngine,
   });
   process.exit(code);

@@ -19,6 +19,8 @@ export interface World {
   /** Fires with a {@link Failure} as its reason when the process is asked to end. */
   readonly interrupted: AbortSignal;
   readInput(): Promise<string>;
+  /** Asks on standard error for one line of standard input; the empty line when there is none. */
+  ask(question: string): Promise<string>;
   /**
    * Opens the engine of a profile.
    * @throws {Failure} profile_locked — another process has it open
@@ -71,16 +73,17 @@ async function perform(world: World, invocation: Invocation & { kind: "run" }): 
   const server = chooseServer({
     asked: global.server,
     remembered: rememberedServer(folder),
-    link: name === "join" ? args[0] : undefined,
+    link: name === "join" || name === "link" ? args[0] : undefined,
     env: world.env,
   });
   const engine = await world.open(folder, server);
   try {
     const fresh = (await phaseOf(engine)) === "fresh";
-    if (fresh && command.profile === "account") {
+    const needed = typeof command.profile === "function" ? command.profile(args) : command.profile;
+    if (fresh && needed === "account") {
       throw new Failure("no_account", `there is no account in ${folder}; use kuvert signup or kuvert join`);
     }
-    if (!fresh && command.profile === "fresh") {
+    if (!fresh && needed === "fresh") {
       throw new Failure("account_exists", `${folder} has an account already; choose another folder with --profile`);
     }
     const context: Context = {
@@ -93,6 +96,7 @@ async function perform(world: World, invocation: Invocation & { kind: "run" }): 
       interrupted: world.interrupted,
       now: world.now,
       readInput: world.readInput,
+      ask: world.ask,
     };
     // Before the first word to the server: should its answer be lost, the account may exist there all the same
     if (fresh) rememberServer(folder, server);

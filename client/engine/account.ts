@@ -97,18 +97,32 @@ async function draft(input: {
   deviceName: string;
 }): Promise<{ account: AccountRecord; member: NewMember }> {
   const { tenant, name, role, deviceName } = input;
-  const ids = { tenant: tenant.id, member: newId<MemberId>(), device: newId<DeviceId>() };
-  const [identityKeys, { signatureKey }] = await Promise.all([createIdentityKeys(), createDeviceKeys()]);
+  const identityKeys = await createIdentityKeys();
+  const member = { id: newId<MemberId>(), name, role };
+  const { account, device } = await draftDevice({ tenant, member, identityKeys }, deviceName);
+  return { account, member: { id: member.id, name, identityKey: toBase64url(identityKeys.publicKey), device } };
+}
+
+/** Who a member is, with the identity key: all that its devices have in common. */
+export type Membership = Pick<AccountRecord, "tenant" | "member" | "identityKeys">;
+
+/** A new device of a member: its account, not yet known to the server, and how it introduces itself. */
+export async function draftDevice(
+  { tenant, member, identityKeys }: Membership,
+  deviceName: string,
+): Promise<{ account: AccountRecord; device: NewMember["device"] }> {
+  const ids = { tenant: tenant.id, member: member.id, device: newId<DeviceId>() };
+  const { signatureKey } = await createDeviceKeys();
   const certificate = await certify(identityKeys.privateKey, { ...ids, signatureKey: signatureKey.publicKey });
-  const identityKey = identityKeys.publicKey;
-  const proof = await sign(signatureKey.privateKey, introductionPayload({ ...ids, identityKey }));
+  const introduction = introductionPayload({ ...ids, identityKey: identityKeys.publicKey });
+  const proof = await sign(signatureKey.privateKey, introduction);
   const account: AccountRecord = {
     state: "draft",
     code: null,
     tenant: { id: tenant.id, name: tenant.name, residency: tenant.residency },
-    member: { id: ids.member, name, role },
+    member,
     device: ids.device,
-    identityKeys: identityKeys,
+    identityKeys,
     signatureKeys: signatureKey,
     certificate,
     policy: DEFAULT_POLICY,
@@ -120,10 +134,11 @@ async function draft(input: {
     certificate: toBase64url(certificate),
     proof: toBase64url(proof),
   };
-  return { account, member: { id: ids.member, name, identityKey: toBase64url(identityKey), device } };
+  return { account, device };
 }
 
-async function introduce(
+/** Introduces a device whose account is durable already. @throws {Refusal} any — the server said no; a final one takes the account with it */
+export async function introduce(
   store: Store,
   account: AccountRecord,
   ask: () => Promise<TokenAnswer>,

@@ -34,6 +34,7 @@ export interface Api {
   /** Own devices, or for admins those of `member`. */
   devices(member?: MemberId): Promise<Out<typeof contract.DevicesAnswer>["devices"]>;
   revokeDevice(device: DeviceId): Promise<void>;
+  renameDevice(device: DeviceId, name: string): Promise<void>;
   stockKeyPackages(packages: In<typeof contract.KeyPackagesBody>["packages"]): Promise<void>;
   claimKeyPackages(member: MemberId): Promise<Out<typeof contract.ClaimAnswer>["packages"]>;
   found(request: { readonly id: ConversationId; readonly members: readonly MemberId[] }): Promise<void>;
@@ -82,6 +83,8 @@ export function createApi(options: DoorOptions & { readonly tokens: Tokens }): A
       return (await call({ path, answer: contract.DevicesAnswer })).devices;
     },
     revokeDevice: (device) => call({ method: "DELETE", path: `/api/devices/${device}`, answer: Nothing }),
+    renameDevice: (device, name) =>
+      call({ method: "PATCH", path: `/api/devices/${device}`, body: { name }, answer: Nothing }),
     stockKeyPackages: (packages) =>
       call({ method: "POST", path: "/api/key-packages", body: { packages }, answer: Nothing }),
     claimKeyPackages: async (member) => {
@@ -99,20 +102,21 @@ export function createApi(options: DoorOptions & { readonly tokens: Tokens }): A
 }
 
 /** For routes whose answer says no more than its status: whatever it holds is not looked at. */
-const Nothing = v.pipe(
+export const Nothing = v.pipe(
   v.unknown(),
   v.transform(() => undefined),
 );
 
 interface Call<Schema extends v.GenericSchema> {
-  readonly method?: "POST" | "PATCH" | "DELETE";
+  readonly method?: "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
   readonly body?: unknown;
   readonly answer: Schema;
 }
 type Caller = <Schema extends v.GenericSchema>(call: Call<Schema>, token?: string) => Promise<Out<Schema>>;
 
-function createCall({ server, fetch: send = fetch, timeout = 30_000 }: DoorOptions): Caller {
+/** Requests of `server` whose bodies and answers are JSON. */
+export function createCall({ server, fetch: send = fetch, timeout = 30_000 }: DoorOptions): Caller {
   return async ({ method = "GET", path, body, answer }, token) => {
     const url = new URL(path, server);
     const request: RequestInit = {
@@ -146,7 +150,8 @@ async function exchange(send: () => Promise<Response>): Promise<{ status: number
   }
 }
 
-function readJson(text: string): unknown {
+/** The value of a JSON text; `undefined` for any other text. */
+export function readJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -155,7 +160,7 @@ function readJson(text: string): unknown {
 }
 
 /** Only a refusal in the contract's own words counts as one: the 403 of some gateway on the way must not end an account. */
-function refusalOf(status: number, content: unknown): Refusal {
+export function refusalOf(status: number, content: unknown): Refusal {
   const parsed = v.safeParse(contract.RefusalAnswer, content);
   if (!parsed.success) return new Refusal("unavailable", { reason: "unreadable", status });
   const { code, remedy, detail } = parsed.output;
@@ -174,7 +179,7 @@ const isPlain = (value: unknown): value is Plain =>
   value === null || typeof value === "boolean" || isScalar(value) || (Array.isArray(value) && value.every(isScalar));
 
 /** The same calls with a token; one that the server turns down is replaced and the call made once more. */
-function signedIn(call: Caller, tokens: Tokens): Caller {
+export function signedIn(call: Caller, tokens: Pick<Tokens, "get" | "drop">): Caller {
   return async (request) => {
     const token = await tokens.get();
     try {

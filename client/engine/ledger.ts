@@ -79,11 +79,14 @@ export class Ledger {
 
   /** Makes a draft durable in one write, then true, then known. */
   async save(draft: Draft): Promise<void> {
-    const { store, people, live } = this.surroundings;
+    const { store, people, live, keep } = this.surroundings;
     const { record } = draft;
     if (record !== this.record) draft.batch.put("conversations", this.id, { ...record, heads: this.heads.kept() });
     people.save(draft.batch);
-    if (!draft.batch.empty) await store.write(draft.batch.writes);
+    if (!draft.batch.empty) {
+      await store.write(draft.batch.writes);
+      keep();
+    }
     this.record = record;
     this.group = draft.group;
     wipe(draft.spent);

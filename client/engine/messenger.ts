@@ -15,36 +15,20 @@ import {
   saveAccount,
   signUp,
 } from "./account.ts";
+import { deviceView, inviteView } from "./account-views.ts";
 import { createDoor, type Door, type TokenAnswer } from "./api.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import { systemClock } from "./clock.ts";
 import type { Conversation } from "./conversation.ts";
 import { conversationView, keyOf, settingsOf, timelineOf } from "./conversation-view.ts";
 import { encryptionView } from "./encryption-view.ts";
+import { Gaining } from "./gaining.ts";
+import { isHistoryPending } from "./linking/hand-over.ts";
 import { Live } from "./live.ts";
+import type { MessengerOptions } from "./messenger-options.ts";
 import type { AccountRecord, IntentRecord } from "./records.ts";
 import { ScopedClock } from "./scoped-clock.ts";
 import { Session } from "./session.ts";
-import type { Store } from "./store.ts";
 import type { Engine, Snapshot } from "./view.ts";
-
-export interface MessengerOptions {
-  /** The profile's database; the engine closes it. */
-  readonly store: Store;
-  /** Origin of the server. */
-  readonly server: string;
-  readonly fetch?: typeof fetch;
-  readonly WebSocket?: typeof WebSocket;
-  readonly clock?: Clock;
-  /** What the platform knows of its network; without it, only trying tells. */
-  readonly network?: Network;
-  /** Told of what must not happen, for diagnosis; never with content. */
-  readonly log?: (where: string, error: unknown) => void;
-}
-
-/** The part of a page's or worker's global that knows about the network. */
-export interface Network extends Pick<EventTarget, "addEventListener" | "removeEventListener"> {
-  readonly navigator: { readonly onLine: boolean };
-}
 
 /** How long leaving waits for what is still to be sent, in ms. */
 const LAST_WORDS = 3_000;
@@ -65,6 +49,7 @@ class Messenger implements Engine {
   readonly #clock: ScopedClock;
   readonly #live = new Live();
   readonly #door: Door;
+  readonly #gaining: Gaining;
   #session: Session | null = null;
   #ended: AccountRecord | null = null;
   #careful = false;
@@ -73,7 +58,10 @@ class Messenger implements Engine {
   constructor(options: MessengerOptions) {
     this.#options = options;
     this.#clock = new ScopedClock(options.clock ?? systemClock);
-    this.#door = createDoor({ server: options.server, ...(options.fetch !== undefined && { fetch: options.fetch }) });
+    const { server, store, fetch } = options;
+    const door = { server, ...(fetch !== undefined && { fetch }) };
+    this.#door = createDoor(door);
+    this.#gaining = new Gaining({ door, store, clock: this.#clock, changed: () => this.#live.changed() });
   }
 
   async start(): Promise<void> {
@@ -84,8 +72,7 @@ class Messenger implements Engine {
     await store.write([{ ...RUNNING, value: new Uint8Array(1) }]);
     const account = await loadAccount(store);
     if (account?.state === "ended") this.#ended = account;
-    else if (account?.state === "ready") await this.#open(account);
-    else if (account !== undefined) await this.#adopt(account);
+    else if (account !== undefined) await this.#enter(account);
     void this.#ask();
   }
 
@@ -100,6 +87,8 @@ class Messenger implements Engine {
       account: account == null ? null : accountView(account),
       policy: account?.policy ?? null,
       residency: this.#residency,
+      safekeeping: session?.safekeeping.state ?? null,
+      linking: this.#gaining.view,
       conversations: views.sort((a, b) => b.activeAt - a.activeAt),
       members: session?.people.views() ?? [],
     };
@@ -127,14 +116,7 @@ class Messenger implements Engine {
     return link;
   };
 
-  invites: Engine["invites"] = async () =>
-    (await this.#ready.api.invites()).map(({ id, role, usesLeft, expiresAt, revokedAt }) => ({
-      id,
-      role,
-      usesLeft,
-      expiresAt,
-      revoked: revokedAt !== null,
-    }));
+  invites: Engine["invites"] = async () => (await this.#ready.api.invites()).map(inviteView);
 
   revokeInvite: Engine["revokeInvite"] = (invite) => this.#ready.api.revokeInvite(invite);
 
@@ -150,7 +132,7 @@ class Messenger implements Engine {
       if (known !== undefined) return known.ledger.id;
     }
     const id = newId<ConversationId>();
-    await conversations.create({ id, title: title === null ? null : checkTitle(title), members: others });
+    await conversations.create({ id, title: title === null ? null : checkName(title, "title"), members: others });
     return id;
   };
 
@@ -193,7 +175,7 @@ class Messenger implements Engine {
 
   rename: Engine["rename"] = async (id, title) => {
     const conversation = this.#findOpen(id);
-    await conversation.wish({ kind: "settings", title: checkTitle(title) });
+    await conversation.wish({ kind: "settings", title: checkName(title, "title") });
   };
 
   expire: Engine["expire"] = async (id, expiresIn) => {
@@ -211,19 +193,52 @@ class Messenger implements Engine {
 
   encryption: Engine["encryption"] = (id) => encryptionView(this.#find(id));
 
+  safety: Engine["safety"] = async (member) => this.#ready.safety.of(member);
+
+  verify: Engine["verify"] = async (member, isVerified) => this.#ready.safety.verify(member, isVerified);
+
   devices: Engine["devices"] = async () => {
     const { api, account } = this.#ready;
-    return (await api.devices()).map(({ id, name, createdAt, lastUsedAt, revokedAt }) => ({
-      id,
-      name,
-      createdAt,
-      lastUsedAt,
-      revoked: revokedAt !== null,
-      own: id === account.device,
-    }));
+    return (await api.devices()).map((device) => deviceView(account.device, device));
   };
 
-  revokeDevice: Engine["revokeDevice"] = (device) => this.#ready.api.revokeDevice(device);
+  revokeDevice: Engine["revokeDevice"] = async (device) => {
+    const { api, safekeeping } = this.#ready;
+    await api.revokeDevice(device);
+    // It may have been the one that kept the backup
+    safekeeping.note();
+  };
+
+  renameDevice: Engine["renameDevice"] = async (device, name) =>
+    this.#ready.api.renameDevice(device, checkName(name, "name"));
+
+  offerLink: Engine["offerLink"] = async () => this.#gaining.offer(this.#ready);
+
+  confirmLink: Engine["confirmLink"] = () => this.#gaining.confirm();
+
+  cancelLink: Engine["cancelLink"] = () => this.#gaining.cancel();
+
+  link: Engine["link"] = async ({ code, deviceName }) => {
+    this.#mustBeFresh();
+    await this.#open(await this.#gaining.enter(code, checkName(deviceName, "name")));
+  };
+
+  recoveryWords: Engine["recoveryWords"] = async () => {
+    const { safekeeping } = this.#ready;
+    const words = await safekeeping.words();
+    // What the words bring back is there as soon as they are
+    void safekeeping.run();
+    return words;
+  };
+
+  confirmWords: Engine["confirmWords"] = async (entered) => this.#ready.safekeeping.confirm(entered);
+
+  recover: Engine["recover"] = async ({ phrase, deviceName }) => {
+    this.#mustBeFresh();
+    await this.#open(await this.#gaining.recover(phrase, checkName(deviceName, "name")));
+  };
+
+  backUp: Engine["backUp"] = async () => this.#ready.safekeeping.run();
 
   settled: Engine["settled"] = async (timeout) => this.#session?.settled(timeout);
 
@@ -235,7 +250,7 @@ class Messenger implements Engine {
     this.#session = null;
     session?.close();
     this.#clock.close();
-    await session?.conversations.idle();
+    await session?.idle();
     await store.write([{ ...RUNNING, value: null }]).catch((error: unknown) => this.#fault("close", error));
     await store.close();
   };
@@ -292,10 +307,19 @@ class Messenger implements Engine {
       await session.api.tenant();
       await saveAccount(this.#options.store, ready);
       this.#session = session;
+      this.#live.changed();
     } catch (error) {
       session.close();
       if (isRefusal(error) && error.code === "not_found") await dropAccount(this.#options.store);
     }
+  }
+
+  /** Opens what the profile has, once all of a history that was handed over is here. */
+  async #enter(account: AccountRecord): Promise<void> {
+    const enter = () => (account.state === "ready" ? this.#open(account) : this.#adopt(account));
+    if (!(await isHistoryPending(this.#options.store))) return enter();
+    const arrived = this.#gaining.arrive().then(enter);
+    arrived.catch((error: unknown) => this.#fault("arrival", error));
   }
 
   async #open(account: AccountRecord, token?: TokenAnswer): Promise<void> {
@@ -335,10 +359,10 @@ class Messenger implements Engine {
   }
 }
 
-/** @throws {Refusal} malformed — nothing anybody could call a conversation */
-function checkTitle(title: string): string {
-  const parsed = v.safeParse(Name, title);
-  if (!parsed.success) throw new Refusal("malformed", { reason: "title" });
+/** @throws {Refusal} malformed — nothing anybody could call a conversation or a device */
+function checkName(name: string, reason: "title" | "name"): string {
+  const parsed = v.safeParse(Name, name);
+  if (!parsed.success) throw new Refusal("malformed", { reason });
   return parsed.output;
 }
 

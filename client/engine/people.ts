@@ -14,6 +14,8 @@ export class People {
   readonly #live: Live;
   readonly #people: Map<MemberId, PersonRecord>;
   readonly #unsaved = new Set<MemberId>();
+  /** Members of whom the directory names another key than the pinned one. */
+  #contradicted = new Set<MemberId>();
   #fetching: Promise<void> | null = null;
 
   constructor({ store, live, people }: { store: Store; live: Live; people: Iterable<PersonRecord> }) {
@@ -55,6 +57,20 @@ export class People {
     return (this.#people.get(member)?.name ?? "") !== "";
   }
 
+  /** The identity key pinned for a member; null when none has been seen. */
+  key(member: MemberId): Uint8Array | null {
+    return this.#people.get(member)?.identityKey ?? null;
+  }
+
+  /** Every pinned key. */
+  keys(): [MemberId, Uint8Array][] {
+    return [...this.#people].flatMap(([id, { identityKey }]) => (identityKey === null ? [] : [[id, identityKey]]));
+  }
+
+  isContradicted(member: MemberId): boolean {
+    return this.#contradicted.has(member);
+  }
+
   /** Everybody, by name. */
   views(): MemberView[] {
     return [...this.#people.values()]
@@ -73,14 +89,18 @@ export class People {
 
   async #fetch(api: Pick<Api, "members">): Promise<void> {
     const batch = new Batch();
+    const contradicted = new Set<MemberId>();
     for (const { id, name, role, identityKey, removedAt } of await api.members()) {
-      const pinned = this.#people.get(id)?.identityKey ?? fromBase64url(identityKey) ?? null;
+      const named = fromBase64url(identityKey) ?? null;
+      const pinned = this.#people.get(id)?.identityKey ?? named;
+      if (named !== null && pinned !== null && !equalBytes(named, pinned)) contradicted.add(id);
       const person: PersonRecord = { id, name, role, identityKey: pinned, removed: removedAt !== null };
       this.#people.set(id, person);
       batch.put("people", id, person);
     }
     this.save(batch);
     await this.#store.write(batch.writes);
+    this.#contradicted = contradicted;
     this.#live.changed();
   }
 }

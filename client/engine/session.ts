@@ -12,12 +12,14 @@ import type { Live } from "./live.ts";
 import { Mailbox } from "./mailbox.ts";
 import { People } from "./people.ts";
 import type { AccountRecord } from "./records.ts";
+import { Safekeeping } from "./safekeeping.ts";
+import { Safety } from "./safety.ts";
 import type { ScopedClock } from "./scoped-clock.ts";
 import { ServerTime } from "./server-time.ts";
 import type { Store } from "./store.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { Timers } from "./timers.ts";
-import { createTokens } from "./token.ts";
+import { createTokens, type Tokens } from "./token.ts";
 
 /** Asked again this often when the server could not be reached, in ms. */
 const REFRESH_AGAIN = { least: 2_000, most: 60_000 };
@@ -42,8 +44,10 @@ export interface SessionOptions {
 /** An account at work. */
 export class Session {
   readonly api: Api;
+  readonly tokens: Tokens;
   readonly people: People;
   readonly conversations: Conversations;
+  readonly safety: Safety;
   readonly #options: SessionOptions;
   readonly #stock: KeyStock;
   readonly #time: ServerTime;
@@ -51,18 +55,23 @@ export class Session {
   readonly #mailbox: Mailbox;
   readonly #waiting = new Set<() => void>();
   #account: AccountRecord;
+  #safekeeping: Safekeeping | null = null;
   #refreshing: Promise<void> | null = null;
   #isStale = false;
   #refreshFailures = 0;
   #hasRefreshed = false;
 
-  private constructor(options: SessionOptions, parts: { time: ServerTime; people: People; after: number }) {
+  private constructor(
+    options: SessionOptions,
+    parts: { time: ServerTime; people: People; safety: Safety; after: number },
+  ) {
     const { account, store, server, door, clock, live, fault } = options;
-    const { time, people, after } = parts;
+    const { time, people, safety, after } = parts;
     this.#options = options;
     this.#account = account;
     this.#time = time;
     this.people = people;
+    this.safety = safety;
     const tokens = createTokens({
       door,
       tenant: account.tenant.id,
@@ -71,6 +80,7 @@ export class Session {
       sign: (payload) => sign(account.signatureKeys.privateKey, payload),
     });
     if (options.token !== undefined) tokens.adopt(options.token);
+    this.tokens = tokens;
     this.api = createApi({ server, tokens, ...(options.fetch !== undefined && { fetch: options.fetch }) });
     const me = meOf(account);
     const dialer = (path: string) =>
@@ -90,6 +100,7 @@ export class Session {
       policy: () => this.#account.policy,
       dialer,
       review: () => this.conversations.review(),
+      keep: () => this.#safekeeping?.note(),
       meet: () => this.refresh(),
       end: (code) => void this.#end(code),
       fault,
@@ -123,7 +134,11 @@ export class Session {
       People.load(store, live),
       Mailbox.last(store),
     ]);
-    const session = new Session(options, { time, people, after });
+    // The account's own keys are the same for good
+    const account = () => options.account;
+    const safety = await Safety.load({ store, people, account, now: () => time.now() });
+    const session = new Session(options, { time, people, safety, after });
+    session.#safekeeping = await session.#loadSafekeeping();
     await session.conversations.load();
     await session.#timers.start(async (conversation, due) => session.conversations.find(conversation)?.destroy(due));
     session.conversations.review();
@@ -133,6 +148,14 @@ export class Session {
   get account(): AccountRecord {
     return this.#account;
   }
+
+  get safekeeping(): Safekeeping {
+    if (this.#safekeeping === null) throw new TypeError("the session is not open");
+    return this.#safekeeping;
+  }
+
+  /** The server's time in ms. */
+  readonly now = (): number => this.#time.now();
 
   get online(): boolean {
     return this.#mailbox.online;
@@ -177,6 +200,28 @@ export class Session {
     this.#timers.close();
     this.#mailbox.close();
     this.conversations.close();
+    void this.#safekeeping?.close();
+  }
+
+  /** Resolves when a closed session has finished what was under way. */
+  async idle(): Promise<void> {
+    await Promise.all([this.conversations.idle(), this.#safekeeping?.close()]);
+  }
+
+  #loadSafekeeping(): Promise<Safekeeping> {
+    const { server, fetch, store, clock, live, fault } = this.#options;
+    return Safekeeping.load({
+      server,
+      ...(fetch !== undefined && { fetch }),
+      store,
+      account: () => this.#account,
+      tokens: this.tokens,
+      api: this.api,
+      clock,
+      now: this.now,
+      changed: () => live.changed(),
+      fault: (error) => fault("safekeeping", error),
+    });
   }
 
   get #isSettled(): boolean {
@@ -218,12 +263,14 @@ export class Session {
     const { clock, store, fault } = this.#options;
     try {
       const [tenant] = await Promise.all([this.api.tenant(), this.people.refresh(this.api)]);
+      await this.safety.note();
       const own = this.people.views().find(({ id }) => id === this.#account.member.id);
       const { id, name, residency, policy } = tenant;
       const member = own === undefined ? this.#account.member : { id: own.id, name: own.name, role: own.role };
       this.#account = { ...this.#account, tenant: { id, name, residency }, member, policy };
       await saveAccount(store, this.#account);
       await this.conversations.discover();
+      await this.safekeeping.look();
       this.#refreshFailures = 0;
       this.#hasRefreshed = true;
       this.#options.live.changed();

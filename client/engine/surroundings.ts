@@ -28,6 +28,8 @@ export interface Surroundings {
   dialer(path: string): Dialer;
   /** A conversation has more or less to do than before: decide again whether it needs a socket. */
   review(): void;
+  /** Something that belongs into the backup is durable. */
+  keep(): void;
   /** A member nobody has heard of turned up. */
   meet(): void;
   /** The server will not have this device any more. */

@@ -85,6 +85,30 @@ export interface Account {
   readonly device: DeviceId;
 }
 
+/**
+ * How well a member is kept from losing everything. `phrase`: `unconfirmed` until a person has entered some of its words, `elsewhere` when only
+ * another device knows it. `backup`: `current`, or
+ * `waiting` for a change to go in; `elsewhere` while another device keeps it; `distrusted` when what the server shows is not what was there.
+ */
+export interface SafekeepingView {
+  readonly phrase: "none" | "elsewhere" | "unconfirmed" | "confirmed";
+  readonly backup: "none" | "current" | "waiting" | "elsewhere" | "distrusted";
+}
+
+/**
+ * A further device on its way in. On the device that has the account: `shown` a code (`expiresAt` by the local clock), `answered` by a device with
+ * this name, whose digits a person compares, `handing` over, `handed` over. On the new one: `entered`, digits to compare; `arriving`, with
+ * so many of the parts of its history. On either: `over`, with the refusal that ended it, `not_found` when time ran out or somebody called it off.
+ */
+export type LinkingView =
+  | { readonly kind: "shown"; readonly code: string; readonly address: string; readonly expiresAt: number }
+  | { readonly kind: "answered"; readonly name: string; readonly digits: string; readonly expiresAt: number }
+  | { readonly kind: "handing"; readonly name: string }
+  | { readonly kind: "handed"; readonly name: string }
+  | { readonly kind: "entered"; readonly digits: string }
+  | { readonly kind: "arriving"; readonly done: number; readonly total: number }
+  | { readonly kind: "over"; readonly code: RefusalCode };
+
 /** Everything but timelines. Conversations newest activity first; members by name. */
 export interface Snapshot {
   readonly phase: Phase;
@@ -94,8 +118,23 @@ export interface Snapshot {
   readonly policy: Policy | null;
   /** `simulated` when this server only imitates residency (a local start); null until asked. */
   readonly residency: "platform" | "simulated" | null;
+  /** Null without an account. */
+  readonly safekeeping: SafekeepingView | null;
+  /** Null while no device is on its way in. */
+  readonly linking: LinkingView | null;
   readonly conversations: readonly ConversationView[];
   readonly members: readonly MemberView[];
+}
+
+/**
+ * How another member's key stands here. `number`: 60 digits that both see alike; `since`, `verifiedAt`: when the key was first seen, and compared
+ * by a person, in ms; `contradicted`: the server names another key than the one this device holds on to.
+ */
+export interface SafetyView {
+  readonly number: string;
+  readonly since: number;
+  readonly verifiedAt: number | null;
+  readonly contradicted: boolean;
 }
 
 /** How a conversation is encrypted right now, for the panel that explains it. */
@@ -149,8 +188,28 @@ export interface Engine {
   /** Marks all up to the newest line as read and keeps this conversation's socket open. */
   read(conversation: ConversationId): Promise<void>;
   encryption(conversation: ConversationId): Promise<EncryptionView>;
+  safety(member: MemberId): Promise<SafetyView>;
+  /** A person has compared the safety number with this member's, or takes that back. */
+  verify(member: MemberId, isVerified: boolean): Promise<void>;
   devices(): Promise<readonly DeviceView[]>;
   revokeDevice(device: DeviceId): Promise<void>;
+  renameDevice(device: DeviceId, name: string): Promise<void>;
+  /** Shows a code for one further device; {@link Snapshot.linking} tells the rest. An earlier code is of no use any more. */
+  offerLink(): Promise<void>;
+  /** A person has found the digits of the device that answered equal to those here: hands over the member, history and all. */
+  confirmLink(): Promise<void>;
+  /** Calls off what {@link Snapshot.linking} shows, on whichever side, or puts away how it ended. */
+  cancelLink(): Promise<void>;
+  /** Makes this empty profile a further device of the member whose code this is, or the address in its QR code. Resolves when all is here. */
+  link(input: { code: string; deviceName: string }): Promise<void>;
+  /** The words that bring back everything: those not confirmed yet, or new ones in place of any earlier. */
+  recoveryWords(): Promise<readonly string[]>;
+  /** Whether these (three at least, places counted from 1) are among the words; then they are not shown again. */
+  confirmWords(entered: readonly { readonly place: number; readonly word: string }[]): Promise<boolean>;
+  /** Makes this empty profile a new device of the member whose words these are. Resolves when all is here. */
+  recover(input: { phrase: string; deviceName: string }): Promise<void>;
+  /** Brings the sealed backup up to date now; how that went is in {@link Snapshot.safekeeping}. */
+  backUp(): Promise<void>;
   /** Resolves when the outbox is empty and every known conversation is caught up, or rejects after `timeout` ms. */
   settled(timeout: number): Promise<void>;
   close(): Promise<void>;

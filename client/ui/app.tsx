@@ -4,9 +4,11 @@ import { createSignal, ErrorBoundary, type JSX, Match, onMount, Switch } from "s
 import { t } from "./language.ts";
 import { Messenger } from "./messenger.tsx";
 import type { Remote } from "./remote.ts";
-import { inviteLink, route } from "./route.ts";
+import { deviceLink, inviteLink, route } from "./route.ts";
 import { Crashed, Elsewhere, Ended, Skeleton } from "./screens/ends.tsx";
 import { AlreadyIn, Join } from "./screens/join.tsx";
+import { LinkDevice } from "./screens/link-device.tsx";
+import { Recover } from "./screens/recover.tsx";
 import { SignUp } from "./screens/sign-up.tsx";
 import { createSession, SessionProvider } from "./session.ts";
 import type { Place } from "./wire.ts";
@@ -24,6 +26,7 @@ export function App(props: { remote: Remote }): JSX.Element {
   const [place, setPlace] = createSignal<Place>("starting");
   props.remote.onPlace(setPlace);
   const joining = () => route().screen === "join";
+  const linking = () => route().screen === "link" || view.linking?.kind === "arriving";
   const forget = async (): Promise<void> => {
     await props.remote.forget();
     location.assign("/");
@@ -50,10 +53,16 @@ export function App(props: { remote: Remote }): JSX.Element {
           <Match when={view.phase === "fresh" && joining()}>
             <Join link={inviteLink()} />
           </Match>
+          <Match when={view.phase === "fresh" && route().screen === "recover"}>
+            <Recover />
+          </Match>
+          <Match when={view.phase === "fresh" && linking()}>
+            <LinkDevice link={deviceLink()} />
+          </Match>
           <Match when={view.phase === "fresh"}>
             <SignUp />
           </Match>
-          <Match when={view.phase === "ready" && joining()}>
+          <Match when={view.phase === "ready" && (joining() || linking())}>
             <AlreadyIn />
           </Match>
           <Match when={view.phase === "ready"}>

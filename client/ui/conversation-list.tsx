@@ -9,6 +9,7 @@ import { draftOf } from "./conversation/composer.tsx";
 import { formatRecent, language, t } from "./language.ts";
 import { Avatar } from "./parts/avatar.tsx";
 import { Icon } from "./parts/icon.tsx";
+import { Reminder } from "./reminder.tsx";
 import { conversationPath, go } from "./route.ts";
 import { useSession } from "./session.ts";
 
@@ -167,6 +168,7 @@ export function ConversationList(props: { current: ConversationId | null; onNew:
         </div>
       </header>
       <ConnectionNote />
+      <Reminder />
       <Show when={view.conversations.length > 0} fallback={<Empty onNew={props.onNew} />}>
         <label class="search">
           <Icon name="search" />

@@ -6,17 +6,19 @@ import type { ConversationId } from "../../schemas/ids.ts";
 export type Panel = "people" | "timer" | "encryption";
 
 export type Route =
-  | { readonly screen: "home" | "settings" | "join" }
+  | { readonly screen: "home" | "settings" | "join" | "link" | "recover" }
   | { readonly screen: "conversation"; readonly id: ConversationId; readonly panel: Panel | null };
 
 const CONVERSATION = /^\/c\/([\w-]{22})(?:\/(people|timer|encryption))?$/;
+
+const SCREENS = ["settings", "join", "link", "recover"] as const;
 
 /** Reads a path; an unknown one is the home screen. */
 function parse(path: string): Route {
   const [, id, panel] = CONVERSATION.exec(path) ?? [];
   if (id !== undefined) return { screen: "conversation", id: id as ConversationId, panel: (panel as Panel) ?? null };
-  if (path === "/settings") return { screen: "settings" };
-  return { screen: path === "/join" ? "join" : "home" };
+  const screen = SCREENS.find((each) => path === `/${each}`);
+  return { screen: screen ?? "home" };
 }
 
 const [route, setRoute] = createSignal<Route>(parse(location.pathname));
@@ -45,17 +47,19 @@ export function up(path: string): void {
 }
 
 const [inviteLink, setInviteLink] = createSignal<string | null>(null);
+const [deviceLink, setDeviceLink] = createSignal<string | null>(null);
 
-/** The invite link that was opened last; null when the address had no secret in it. */
-export { inviteLink };
+/** The link that was opened last, to join or to become a further device; null when the address had no secret in it. */
+export { deviceLink, inviteLink };
 
-/** Takes an invite link out of the address bar, so that its secret is in no history. */
-function takeInviteLink(): void {
-  if (route().screen !== "join" || location.hash.length < 2) return;
-  setInviteLink(location.href);
+/** Takes a link out of the address bar, so that its secret is in no history. */
+function takeLink(): void {
+  const { screen } = route();
+  if ((screen !== "join" && screen !== "link") || location.hash.length < 2) return;
+  (screen === "join" ? setInviteLink : setDeviceLink)(location.href);
   history.replaceState(history.state, "", location.pathname + location.search);
 }
 
-takeInviteLink();
+takeLink();
 // Another link pasted into the same tab loads no page.
-addEventListener("hashchange", takeInviteLink);
+addEventListener("hashchange", takeLink);

@@ -29,6 +29,7 @@ function start(argv: string[], engine: Engine, over: Partial<World> = {}) {
     now: () => 0,
     interrupted: interrupt.signal,
     readInput: async () => "from a pipe\n",
+    ask: async () => "",
     open: async (_, server) => {
       said.server = server;
       return engine;

@@ -62,6 +62,8 @@ export function fakeSnapshot(over: Partial<Snapshot> = {}): Snapshot {
     },
     policy: DEFAULT_POLICY,
     residency: "simulated",
+    safekeeping: { phrase: "none", backup: "none" },
+    linking: null,
     conversations: [],
     members: [anna],
     ...over,

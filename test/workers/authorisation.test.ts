@@ -80,6 +80,13 @@ const TABLE: Readonly<Record<string, Row>> = {
     own: 200,
   },
   "GET /api/devices": { ids: ["member"], path: (ids) => `/api/devices?member=${ids.member}`, admin: true, own: 200 },
+  "PATCH /api/devices/:id": {
+    ids: ["device"],
+    path: (ids) => `/api/devices/${ids.device}`,
+    body: () => ({ name: "Laptop" }),
+    // What a device is called is not the owner's business either
+    own: 404,
+  },
   "DELETE /api/devices/:id": { ids: ["device"], path: (ids) => `/api/devices/${ids.device}`, own: 204 },
   "POST /api/key-packages": { ids: [], path: () => "/api/key-packages", body: () => ({ packages }), own: 204 },
   "POST /api/conversations": {
@@ -107,6 +114,43 @@ const TABLE: Readonly<Record<string, Row>> = {
     own: 101,
   },
   "GET /api/mailbox/socket": { ids: [], path: () => "/api/mailbox/socket", socket: true, own: 101 },
+  "POST /api/devices": { ids: [], path: () => "/api/devices", body: () => ({}), open: true, own: 400 },
+  // Names in a vault and of meeting places are the caller's own or nobody's: there is no foreign one to tell apart (V2, L5)
+  "GET /api/vault/:shelf": { ids: [], path: () => "/api/vault/backup", own: 200 },
+  "GET /api/vault/:shelf/:id": { ids: [], path: () => `/api/vault/backup/${newId()}`, own: 404 },
+  "PUT /api/vault/:shelf/:id": { ids: [], path: () => `/api/vault/backup/${newId()}`, body: () => ({}), own: 204 },
+  "DELETE /api/vault/:shelf/:id": { ids: [], path: () => `/api/vault/backup/${newId()}`, own: 204 },
+  "GET /api/recovery": { ids: [], path: () => "/api/recovery", own: 200 },
+  "PUT /api/recovery": { ids: [], path: () => "/api/recovery", body: () => ({}), own: 400 },
+  "DELETE /api/recovery": { ids: [], path: () => "/api/recovery", own: 204 },
+  "POST /api/recovery/challenges": {
+    ids: [],
+    path: () => "/api/recovery/challenges",
+    body: () => ({}),
+    open: true,
+    own: 400,
+  },
+  "POST /api/recovery/tokens": { ids: [], path: () => "/api/recovery/tokens", body: () => ({}), open: true, own: 400 },
+  // These take the token of a recovery phrase and no device's
+  "GET /api/recovery/backup": { ids: [], path: () => "/api/recovery/backup", open: true, own: 401 },
+  "GET /api/recovery/backup/:id": { ids: [], path: () => `/api/recovery/backup/${newId()}`, open: true, own: 401 },
+  "POST /api/recovery/device": { ids: [], path: () => "/api/recovery/device", body: () => ({}), open: true, own: 401 },
+  "POST /api/links": { ids: [], path: () => "/api/links", body: () => ({ id: newId(), offer: "AAAA" }), own: 204 },
+  "GET /api/links/:id": { ids: [], path: () => `/api/links/${newId()}`, open: true, own: 404 },
+  "POST /api/links/:id/hello": {
+    ids: [],
+    path: () => `/api/links/${newId()}/hello`,
+    body: () => ({ bytes: "AAAA" }),
+    open: true,
+    own: 404,
+  },
+  "POST /api/links/:id/reveal": { ids: [], path: () => `/api/links/${newId()}/reveal`, own: 404 },
+  "POST /api/links/:id/handover": { ids: [], path: () => `/api/links/${newId()}/handover`, own: 404 },
+  "DELETE /api/links/:id": { ids: [], path: () => `/api/links/${newId()}`, open: true, own: 204 },
+  "GET /api/keys/head": { ids: [], path: () => "/api/keys/head", own: 200 },
+  "GET /api/keys/leaves": { ids: [], path: () => "/api/keys/leaves?from=0", own: 200 },
+  "GET /api/keys/proof": { ids: [], path: () => `/api/keys/proof?leaf=${key}&size=1`, own: 404 },
+  "GET /api/keys/growth": { ids: [], path: () => "/api/keys/growth?first=8&second=9", own: 404 },
 };
 const rows = Object.entries(TABLE).map(([name, row]) => ({ name, ...row, method: name.split(" ")[0] ?? "" }));
 

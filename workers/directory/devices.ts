@@ -128,6 +128,15 @@ export async function touchDevice(
   );
 }
 
+/** Gives a device another name. @throws {Refusal} unavailable */
+export async function renameDevice(
+  tenant: TenantId,
+  db: D1Database,
+  { device, name }: { readonly device: DeviceId; readonly name: string },
+): Promise<void> {
+  await rowsOf(db, db.prepare("UPDATE devices SET name = ? WHERE tenant_id = ? AND id = ?").bind(name, tenant, device));
+}
+
 /** Revokes a device. @throws {Refusal} unavailable */
 export async function revokeDevice(
   tenant: TenantId,

@@ -1,17 +1,23 @@
-// Devices: a member's own, or for owner and admins anybody's; and their revocation.
+// Devices: the entrance of a further one; a member's own, or for owner and admins anybody's; their names and their revocation.
 
 import { Hono } from "hono";
 import type * as v from "valibot";
-import type { DevicesAnswer } from "../../schemas/api.ts";
+import { DevicePatch, type DevicesAnswer, LinkedDeviceBody } from "../../schemas/api.ts";
 import { DeviceId, MemberId } from "../../schemas/ids.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import { type App, assertAdmin, signedIn } from "../auth.ts";
 import { departDevice } from "../departures.ts";
-import { findDevice, listDevices, revokeDevice } from "../directory/devices.ts";
+import { findDevice, listDevices, renameDevice, revokeDevice } from "../directory/devices.ts";
 import { findMember } from "../directory/members.ts";
-import { readValue } from "../input.ts";
+import { enrolByGrant } from "../enrolment.ts";
+import { readBody, readValue } from "../input.ts";
+import { addressOf, countRequest } from "../limits.ts";
 
 export const devices = new Hono<App>()
+  .post("/", async (c) => {
+    await countRequest(c.env, "SIGN_IN_LIMIT", addressOf(c.req.raw));
+    return c.json(await enrolByGrant(c.env, await readBody(c, LinkedDeviceBody)));
+  })
   .get("/", signedIn, async (c) => {
     const { caller } = c.var;
     const member = readValue(MemberId, c.req.query("member") ?? caller.member);
@@ -22,6 +28,16 @@ export const devices = new Hono<App>()
     const rows = await listDevices(caller.tenant, c.env.DIRECTORY, member);
     const summaries = rows.map(({ memberId: _, ...summary }) => summary);
     return c.json({ devices: summaries } satisfies v.InferOutput<typeof DevicesAnswer>);
+  })
+  .patch("/:id", signedIn, async (c) => {
+    const { caller } = c.var;
+    const id = readValue(DeviceId, c.req.param("id"));
+    const { name } = await readBody(c, DevicePatch);
+    const device = await findDevice(caller.tenant, c.env.DIRECTORY, id);
+    // What a device is called is its member's business alone
+    if (device?.memberId !== caller.member) throw new Refusal("not_found");
+    await renameDevice(caller.tenant, c.env.DIRECTORY, { device: id, name });
+    return c.body(null, 204);
   })
   .delete("/:id", signedIn, async (c) => {
     const { caller } = c.var;

@@ -9,7 +9,9 @@ import { sweepDepartures } from "../departures.ts";
 import { findStanding, touchDevice } from "../directory/devices.ts";
 import { readBody } from "../input.ts";
 import { addressOf, countRequest } from "../limits.ts";
+import { publishKeys } from "../publication.ts";
 import { trace } from "../trace.ts";
+import { sweepVault } from "../vault.ts";
 
 export const challenges = new Hono<App>().post("/", async (c) => {
   await countRequest(c.env, "API_LIMIT", addressOf(c.req.raw));
@@ -32,6 +34,8 @@ export const tokens = new Hono<App>().post("/", async (c) => {
   const chores = [
     touchDevice(tenant, c.env.DIRECTORY, { device, now: Date.now() }),
     sweepDepartures(c.env, { tenant, residency }),
+    sweepVault(c.env, { tenant, residency }),
+    publishKeys(c.env, { tenant, residency }),
   ];
   c.executionCtx.waitUntil(Promise.all(chores).catch(() => trace("chores", { tenant })));
   return c.json(await issueToken(c.env, { tenant, device, standing }));

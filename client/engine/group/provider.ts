@@ -99,20 +99,31 @@ export function nativeCurves(): Curves {
   return { signature: nativeSignature, kem: new DhkemX25519HkdfSha256() };
 }
 
+let curvesHere: Promise<Curves> | undefined;
 let chosen: Promise<CiphersuiteImpl> | undefined;
 
-/** The cipher suite for this platform; the JavaScript curves are loaded only where WebCrypto lacks them. */
-export function suite(): Promise<CiphersuiteImpl> {
-  chosen ??= choose().catch((error: unknown) => {
-    chosen = undefined; // the chunk may load next time
+/** The curves for this platform; those in JavaScript are loaded only where WebCrypto lacks them. */
+export function curves(): Promise<Curves> {
+  curvesHere ??= chooseCurves().catch((error: unknown) => {
+    curvesHere = undefined; // the chunk may load next time
     throw error;
   });
+  return curvesHere;
+}
+
+/** The cipher suite for this platform. */
+export function suite(): Promise<CiphersuiteImpl> {
+  chosen ??= curves()
+    .then(makeSuite)
+    .catch((error: unknown) => {
+      chosen = undefined;
+      throw error;
+    });
   return chosen;
 }
 
-async function choose(): Promise<CiphersuiteImpl> {
-  if (await hasNativeCurves()) return makeSuite(nativeCurves());
-  return makeSuite((await import("./provider-fallback.ts")).fallbackCurves());
+async function chooseCurves(): Promise<Curves> {
+  return (await hasNativeCurves()) ? nativeCurves() : (await import("./provider-fallback.ts")).fallbackCurves();
 }
 
 async function hasNativeCurves(): Promise<boolean> {

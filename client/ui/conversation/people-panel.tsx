@@ -14,6 +14,7 @@ import { Problem } from "../parts/problem.tsx";
 import { go } from "../route.ts";
 import { useSession } from "../session.ts";
 import { PanelFrame } from "./panel.tsx";
+import { SafetyNumber } from "./safety.tsx";
 
 type Asking = { readonly kind: "add" | "leave" } | { readonly kind: "remove"; readonly member: MemberId };
 
@@ -86,6 +87,7 @@ function Person(props: {
   onRemove: (() => void) | undefined;
 }): JSX.Element {
   const session = useSession();
+  const [comparing, setComparing] = createSignal(false);
   const role = () => session.member(props.member)?.role ?? "member";
   const facts = (): string => {
     const marks = role() === "member" ? [] : [t().role[role()]];
@@ -104,6 +106,17 @@ function Person(props: {
         </span>
         <Show when={facts()}>{(text) => <span class="row-note">{text()}</span>}</Show>
       </span>
+      <Show when={session.view.account?.member.id !== props.member}>
+        <button
+          type="button"
+          class="icon-button"
+          aria-label={t().safetyTitle(session.name(props.member))}
+          title={t().safety}
+          onClick={() => setComparing(true)}
+        >
+          <Icon name="lock" />
+        </button>
+      </Show>
       <Show when={props.onRemove}>
         <button
           type="button"
@@ -114,6 +127,9 @@ function Person(props: {
         >
           <Icon name="close" />
         </button>
+      </Show>
+      <Show when={comparing()}>
+        <SafetyNumber member={props.member} onClose={() => setComparing(false)} />
       </Show>
     </li>
   );

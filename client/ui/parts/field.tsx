@@ -19,9 +19,9 @@ export interface NameField {
   readonly check: () => string | null;
 }
 
-/** The state of a field that must hold a name. */
-export function createNameField(): NameField {
-  const [value, set] = createSignal("");
+/** The state of a field that must hold a name, `before` until somebody changes it. */
+export function createNameField(before = ""): NameField {
+  const [value, set] = createSignal(before);
   const [checked, setChecked] = createSignal(false);
   return {
     value,
@@ -38,7 +38,7 @@ export function NameInput(props: {
   field: NameField;
   label: string;
   placeholder: string;
-  autocomplete: "organization" | "name";
+  autocomplete: "organization" | "name" | "off";
 }): JSX.Element {
   const id = createUniqueId();
   return (

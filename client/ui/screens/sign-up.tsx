@@ -6,6 +6,7 @@ import { deviceName } from "../device-name.ts";
 import { t } from "../language.ts";
 import { createNameField, NameInput } from "../parts/field.tsx";
 import { Problem } from "../parts/problem.tsx";
+import { go } from "../route.ts";
 import { useSession } from "../session.ts";
 import { Frame } from "./frame.tsx";
 
@@ -51,6 +52,14 @@ export function SignUp(): JSX.Element {
       </form>
       <ResidencyNote residency="eu" />
       <p class="note">{t().joinHint}</p>
+      <nav class="ways" aria-label={t().returning}>
+        <button type="button" class="link-button" onClick={() => go("/link")}>
+          {t().haveDevice}
+        </button>
+        <button type="button" class="link-button" onClick={() => go("/recover")}>
+          {t().haveWords}
+        </button>
+      </nav>
     </Frame>
   );
 }

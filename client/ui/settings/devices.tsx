@@ -1,24 +1,50 @@
-// Owns one's own devices: the list, and signing one out.
+// Owns one's own devices: the list, adding one, what they are called, and signing one out.
 
-import { createResource, createSignal, For, type JSX, Show } from "solid-js";
+import { createEffect, createResource, createSignal, For, type JSX, onCleanup, Show } from "solid-js";
 import type { DeviceView } from "../../engine/view.ts";
 import { explain, formatDate, t } from "../language.ts";
 import { Confirm } from "../parts/dialog.tsx";
+import { Icon } from "../parts/icon.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { useSession } from "../session.ts";
+import { AddDevice } from "./add-device.tsx";
+import { RenameDevice } from "./rename-device.tsx";
+
+/** How often it is looked whether an expected device is there, in ms. */
+const LOOK_AGAIN = 2_000;
 
 export function Devices(): JSX.Element {
-  const { engine } = useSession();
+  const { engine, view } = useSession();
   const [devices, { refetch }] = createResource(() => engine.devices());
   const [revoking, setRevoking] = createSignal<DeviceView | null>(null);
+  const [renaming, setRenaming] = createSignal<DeviceView | null>(null);
+  const [adding, setAdding] = createSignal(false);
+  /** So many devices there will be. */
+  const [expected, setExpected] = createSignal(0);
   const revoke = async (device: DeviceView): Promise<void> => {
     await engine.revokeDevice(device.id);
     await refetch();
   };
   const list = () => (devices.error === undefined ? (devices.latest ?? []) : []);
+  const closed = (): void => {
+    // A device that was handed everything enters the list when it has introduced itself
+    if (view.linking?.kind === "handed") setExpected(list().length + 1);
+    setAdding(false);
+  };
+  createEffect(() => {
+    if (list().length >= expected()) return;
+    const timer = setInterval(() => void refetch(), LOOK_AGAIN);
+    onCleanup(() => clearInterval(timer));
+  });
   return (
     <section class="card-section" aria-labelledby="devices">
-      <h2 id="devices">{t().devicesTitle}</h2>
+      <div class="section-head">
+        <h2 id="devices">{t().devicesTitle}</h2>
+        <button type="button" class="button" onClick={() => setAdding(true)}>
+          <Icon name="plus" />
+          {t().addDevice}
+        </button>
+      </div>
       <Show when={devices.error}>{(error) => <Problem text={explain(error())} />}</Show>
       <ul class="rows">
         <For each={list()} fallback={<li class="row-note">{devices.loading && t().loading}</li>}>
@@ -31,6 +57,15 @@ export function Devices(): JSX.Element {
                 </span>
               </span>
               <Show when={!device.revoked} fallback={<span class="row-note">{t().deviceRevoked}</span>}>
+                <button
+                  type="button"
+                  class="icon-button"
+                  title={t().deviceRename(device.name)}
+                  aria-label={t().deviceRename(device.name)}
+                  onClick={() => setRenaming(device)}
+                >
+                  <Icon name="pencil" />
+                </button>
                 <button type="button" class="button small quiet-danger" onClick={() => setRevoking(device)}>
                   {t().deviceRevoke}
                 </button>
@@ -49,6 +84,14 @@ export function Devices(): JSX.Element {
             onClose={() => setRevoking(null)}
           />
         )}
+      </Show>
+      <Show when={renaming()}>
+        {(device) => (
+          <RenameDevice device={device()} onRenamed={() => void refetch()} onClose={() => setRenaming(null)} />
+        )}
+      </Show>
+      <Show when={adding()}>
+        <AddDevice onClose={closed} />
       </Show>
     </section>
   );

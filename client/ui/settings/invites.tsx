@@ -7,8 +7,8 @@ import { minute } from "../clock.ts";
 import { explain, formatDate, formatDuration, t } from "../language.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Problem } from "../parts/problem.tsx";
+import { QrCode } from "../parts/qr-code.tsx";
 import { useSession } from "../session.ts";
-import { QrCode } from "./qr-code.tsx";
 
 const HOUR = 3_600_000;
 const ROLES = ["member", "admin"] as const;

@@ -10,6 +10,7 @@ import { useSession } from "../session.ts";
 import { type Theme, theme, wear } from "../theme.ts";
 import { Devices } from "./devices.tsx";
 import { Invites } from "./invites.tsx";
+import { Recovery } from "./recovery.tsx";
 
 function Members(): JSX.Element {
   const { view } = useSession();
@@ -132,6 +133,7 @@ export function Settings(): JSX.Element {
         </Show>
         <Members />
         <Devices />
+        <Recovery />
         <Data />
         <Appearance />
       </div>

@@ -18,6 +18,7 @@ export interface FakeState {
   readonly timelines: Map<ConversationId, MessageView[]>;
   readonly preview?: InvitePreview | Refusal;
   readonly devices?: readonly DeviceView[];
+  readonly words?: readonly string[];
   readonly invites?: readonly InviteView[];
 }
 
@@ -133,8 +134,19 @@ export function createFakeEngine(state: FakeState): FakeEngine {
       })),
       code: "48210 99317 05526 71840 33902 18457",
     }),
+    safety: async () => ({ number: "0123456789".repeat(6), since: 0, verifiedAt: null, contradicted: false }),
+    verify: async () => undefined,
     devices: async () => state.devices ?? [],
     revokeDevice: async () => undefined,
+    renameDevice: async () => undefined,
+    offerLink: async () => undefined,
+    confirmLink: async () => undefined,
+    cancelLink: async () => change({ linking: null }),
+    link: async () => undefined,
+    recoveryWords: async () => state.words ?? [],
+    confirmWords: async () => true,
+    recover: async () => undefined,
+    backUp: async () => undefined,
     settled: async () => undefined,
     close: async () => undefined,
   };

@@ -179,6 +179,8 @@ const ready: Snapshot = {
   },
   policy: DEFAULT_POLICY,
   residency: "simulated",
+  safekeeping: { phrase: "confirmed", backup: "current" },
+  linking: null,
   conversations,
   members,
 };

@@ -56,7 +56,8 @@ export async function call(method: string, path: string, { token, body, headers,
   return { status: response.status, body: text === "" ? null : JSON.parse(text), text, headers: response.headers };
 }
 
-async function newKey() {
+/** A new Ed25519 key that signs. */
+export async function newKey() {
   const pair = (await crypto.subtle.generateKey("Ed25519", true, ["sign", "verify"])) as CryptoKeyPair;
   const raw = (await crypto.subtle.exportKey("raw", pair.publicKey)) as ArrayBuffer;
   return {
@@ -89,6 +90,21 @@ export async function newcomer(tenant: TenantId, name = "Anna") {
 }
 export type Newcomer = Awaited<ReturnType<typeof newcomer>>;
 export type Person = Newcomer & { readonly token: string };
+
+/** A further device of a person, certified and ready to enter. */
+export async function newDevice({ tenant, member, identity }: Newcomer) {
+  const [id, deviceKey] = [newId<DeviceId>(), await newKey()];
+  const certified = certificatePayload({ tenant, member, device: id, signatureKey: deviceKey.bytes });
+  const introduced = introductionPayload({ tenant, member, device: id, identityKey: identity.bytes });
+  const device = {
+    id,
+    name: "New browser",
+    signatureKey: deviceKey.publicKey,
+    certificate: await identity.sign(certified),
+    proof: await deviceKey.sign(introduced),
+  };
+  return { device, deviceKey };
+}
 
 /** The body of a sign-up for a newcomer. */
 export function signupBody(

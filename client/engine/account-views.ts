@@ -1,0 +1,17 @@
+// Owns how the lists around an account look to whoever draws them. Asks nothing.
+
+import type { DeviceId } from "../../schemas/ids.ts";
+import type { Api } from "./api.ts";
+import type { DeviceView, InviteView } from "./view.ts";
+
+type Listed<Key extends "devices" | "invites"> = Awaited<ReturnType<Api[Key]>>[number];
+
+/** A device as the device `own` shows it. */
+export function deviceView(own: DeviceId, device: Listed<"devices">): DeviceView {
+  const { id, name, createdAt, lastUsedAt, revokedAt } = device;
+  return { id, name, createdAt, lastUsedAt, revoked: revokedAt !== null, own: id === own };
+}
+
+export function inviteView({ id, role, usesLeft, expiresAt, revokedAt }: Listed<"invites">): InviteView {
+  return { id, role, usesLeft, expiresAt, revoked: revokedAt !== null };
+}

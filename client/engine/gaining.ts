@@ -1,0 +1,198 @@
+// Owns how a member gains a device, as people follow it: a code shown or entered, one at a time, and coming back by the words. Knows neither how
+// devices agree nor what they hand over.
+
+import { LIMITS } from "../../schemas/policy.ts";
+import { isRefusal, Refusal, type RefusalCode } from "../../schemas/refusal.ts";
+import { loadAccount } from "./account.ts";
+import type { DoorOptions } from "./api.ts";
+import type { Clock } from "./clock.ts";
+import { linkAddress, readCode } from "./linking/code.ts";
+import { fetchHistory, giveUpHistory, handOver, isHistoryPending, sealHistory, takeOver } from "./linking/hand-over.ts";
+import { enterCode, type Showing, showCode } from "./linking/linking.ts";
+import type { AccountRecord } from "./records.ts";
+import { comeBack } from "./recovery/come-back.ts";
+import { readPhrase } from "./recovery/phrase.ts";
+import type { Safekeeping } from "./safekeeping.ts";
+import type { Store } from "./store.ts";
+import type { Tokens } from "./token.ts";
+import { createVault } from "./vault.ts";
+import type { LinkingView } from "./view.ts";
+
+/** A history that did not arrive is asked for again after this long, in ms. */
+const AGAIN = 5_000;
+/** What a later attempt may get past. */
+const PASSING: ReadonlySet<RefusalCode> = new Set(["unavailable", "rate_limited", "internal", "quota"]);
+
+export interface GainingOptions {
+  readonly door: DoorOptions;
+  readonly store: Store;
+  readonly clock: Clock;
+  /** {@link Gaining.view} is another. */
+  readonly changed: () => void;
+}
+
+/** What the device that has the account gives. */
+export interface Giver {
+  readonly account: AccountRecord;
+  readonly tokens: Tokens;
+  readonly safekeeping: Pick<Safekeeping, "handover">;
+  /** The server's time in ms. */
+  readonly now: () => number;
+}
+
+interface Offer {
+  readonly giver: Giver;
+  readonly showing: Showing;
+  readonly expiresAt: number;
+}
+
+/** Gaining devices for one profile. */
+export class Gaining {
+  readonly #options: GainingOptions;
+  #view: LinkingView | null = null;
+  #offer: Offer | null = null;
+  #cancel: (() => Promise<void>) | null = null;
+
+  constructor(options: GainingOptions) {
+    this.#options = options;
+  }
+
+  /** What a person is shown; null while nothing is under way. */
+  get view(): LinkingView | null {
+    return this.#view;
+  }
+
+  /** Shows a code. Resolves once it can be entered. @throws {Refusal} unavailable */
+  async offer(giver: Giver): Promise<void> {
+    await this.cancel();
+    const { door, clock } = this.#options;
+    const showing = await showCode({ ...door, clock, tokens: giver.tokens });
+    const expiresAt = clock.now() + LIMITS.linkLife;
+    const offer = { giver, showing, expiresAt };
+    this.#offer = offer;
+    this.#cancel = showing.cancel;
+    const { code } = showing;
+    this.#show({ kind: "shown", code, address: linkAddress(door.server, code), expiresAt });
+    void this.#await(offer);
+  }
+
+  /** Hands over to the device that has answered. @throws {Refusal} conflict — none has; not_found — it is over; quota, unavailable */
+  async confirm(): Promise<void> {
+    const [offer, view] = [this.#offer, this.#view];
+    if (offer === null || view?.kind !== "answered") throw new Refusal("conflict", { reason: "nobody_answered" });
+    const { name } = view;
+    const { giver, showing } = offer;
+    const { door, store } = this.#options;
+    this.#show({ kind: "handing", name });
+    await this.#guard(async () => {
+      const vault = createVault({ ...door, tokens: giver.tokens, shelf: "handover" });
+      const history = await sealHistory({ store, vault, now: giver.now }, giver.account);
+      await handOver(showing, giver.account, { history, recovery: giver.safekeeping.handover, now: giver.now() });
+      this.#cancel = null;
+      this.#show({ kind: "handed", name });
+    });
+  }
+
+  /** Enters a code; resolves with the account once the history is here. @throws {Refusal} malformed — no code; any that ends linking */
+  async enter(text: string, deviceName: string): Promise<AccountRecord> {
+    await this.cancel();
+    const code = readCode(text);
+    if (code === undefined) throw new Refusal("malformed", { reason: "link_code" });
+    const { door, store, clock } = this.#options;
+    return this.#guard(async () => {
+      const entering = await enterCode({ ...door, clock }, { code, name: deviceName });
+      this.#cancel = entering.cancel;
+      this.#show({ kind: "entered", digits: entering.digits });
+      const handover = await entering.confirmed();
+      this.#cancel = null;
+      this.#show({ kind: "arriving", done: 0, total: 0 });
+      const how = { ...door, store, clock, deviceName, onProgress: this.#arriving };
+      // Once the device is in, a history that is cut off is no reason to begin again
+      await takeOver(how, handover).catch((error: unknown) => this.#unlessIn(error));
+      await this.arrive();
+      return this.#account();
+    });
+  }
+
+  /** Comes back by the words; resolves with the account. @throws {Refusal} malformed — a word is wrong; as {@link comeBack} */
+  async recover(phrase: string, deviceName: string): Promise<AccountRecord> {
+    const words = readPhrase(phrase);
+    if (words === undefined) throw new Refusal("malformed", { reason: "phrase" });
+    const { door, store, clock } = this.#options;
+    try {
+      await comeBack({ ...door, store, clock, deviceName, onProgress: this.#arriving }, words);
+      return await this.#account();
+    } finally {
+      this.#show(null);
+    }
+  }
+
+  /** Resolves when nothing is missing any more of a history that was handed over, or what is missing is gone for good. */
+  async arrive(): Promise<void> {
+    const { door, store, clock } = this.#options;
+    while (await isHistoryPending(store)) {
+      try {
+        await fetchHistory({ ...door, store, clock, onProgress: this.#arriving });
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        if (!PASSING.has(error.code)) await giveUpHistory(store);
+        else await new Promise<void>((resolve) => clock.after(AGAIN, resolve));
+      }
+    }
+    this.#show(null);
+  }
+
+  /** Calls off what is under way, and shows nothing any more. */
+  async cancel(): Promise<void> {
+    const cancel = this.#cancel;
+    this.#cancel = null;
+    this.#offer = null;
+    this.#show(null);
+    await cancel?.();
+  }
+
+  readonly #arriving = (progress: { readonly done: number; readonly total: number }): void =>
+    this.#show({ kind: "arriving", ...progress });
+
+  async #await(offer: Offer): Promise<void> {
+    const { showing, expiresAt } = offer;
+    try {
+      const { name, digits } = await showing.answered();
+      if (this.#offer === offer) this.#show({ kind: "answered", name, digits, expiresAt });
+    } catch (error) {
+      if (this.#offer === offer) this.#end(error);
+    }
+  }
+
+  /** Runs a step after which linking is over when it fails; one that was called off says nothing more. */
+  async #guard<Result>(step: () => Promise<Result>): Promise<Result> {
+    try {
+      return await step();
+    } catch (error) {
+      if (this.#view !== null) this.#end(error);
+      throw error;
+    }
+  }
+
+  #end(error: unknown): void {
+    this.#offer = null;
+    this.#cancel = null;
+    this.#show({ kind: "over", code: isRefusal(error) ? error.code : "internal" });
+  }
+
+  async #unlessIn(error: unknown): Promise<void> {
+    if ((await loadAccount(this.#options.store))?.state !== "ready") throw error;
+  }
+
+  async #account(): Promise<AccountRecord> {
+    const account = await loadAccount(this.#options.store);
+    if (account === undefined) throw new Refusal("internal", { reason: "account" });
+    return account;
+  }
+
+  #show(view: LinkingView | null): void {
+    if (this.#view === view) return;
+    this.#view = view;
+    this.#options.changed();
+  }
+}

@@ -1,0 +1,134 @@
+// Owns handing a member over from one device to another, identity and history alike: what the linking device seals and what the new one makes
+// of it. The history goes through the vault and is destroyed there once it has arrived.
+
+import { randomBytes } from "../../../schemas/bytes.ts";
+import type { LinkHandover } from "../../../schemas/linking.ts";
+import { Refusal } from "../../../schemas/refusal.ts";
+import { draftDevice, introduce, loadAccount, type Membership, saveAccount } from "../account.ts";
+import { createDoor, type DoorOptions } from "../api.ts";
+import { engineRows } from "../backup/engine-rows.ts";
+import { keepBackup } from "../backup/keeper.ts";
+import { isPair, packMembership } from "../backup/membership.ts";
+import { findBackup, type Restored, type RestoreOptions, restoreBackup } from "../backup/restore.ts";
+import { relist } from "../backup/settle.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { sign } from "../group/device-keys.ts";
+import type { AccountRecord } from "../records.ts";
+import { savePhrase } from "../recovery/phrase-record.ts";
+import { ServerTime } from "../server-time.ts";
+import type { Store } from "../store.ts";
+import { Timers } from "../timers.ts";
+import { createTokens } from "../token.ts";
+import { createVault, type Vault } from "../vault.ts";
+import { enrolLinked, makeGrant, type Showing } from "./linking.ts";
+
+/** Seals this profile's history onto the shelf "handover". Returns the key that opens it. @throws {Refusal} quota, unavailable */
+export async function sealHistory(
+  { store, vault, now }: { readonly store: Store; readonly vault: Vault; readonly now: () => number },
+  account: AccountRecord,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const history = randomBytes(32);
+  const keys = { tenant: account.tenant.id, member: account.member.id, backupKey: history };
+  // Timers are of the device that restores, so there are none to note here
+  const portable = engineRows({ note: () => undefined });
+  const options = { keys, device: account.device, store, shelf: "handover", vault, portable, now } as const;
+  const outcome = await keepBackup(options, { account: packMembership(account), takeOver: true });
+  if (outcome.kind !== "kept") throw new Refusal("unavailable", { reason: outcome.kind });
+  return history;
+}
+
+/** Hands a member over to the device that has answered. Only after a person has compared the digits. `now` in ms by the server's clock. */
+export async function handOver(
+  showing: Pick<Showing, "confirm">,
+  account: AccountRecord,
+  { history, recovery, now }: Pick<LinkHandover, "history" | "recovery"> & { readonly now: number },
+): Promise<void> {
+  const { tenant, member, device, identityKeys, signatureKeys } = account;
+  const by = { tenant: tenant.id, member: member.id, by: device, now };
+  await showing.confirm({
+    tenant,
+    member,
+    identityKeys: copyOf(identityKeys),
+    grant: await makeGrant(signatureKeys, by),
+    history,
+    recovery,
+  });
+}
+
+export interface TakeOverOptions extends DoorOptions {
+  /** A profile without an account; afterwards the engine can be opened on it. */
+  readonly store: Store;
+  readonly clock?: Clock;
+  readonly onProgress?: RestoreOptions["onProgress"];
+}
+
+/** The key of a history that has not wholly arrived yet. */
+const PENDING = { table: "meta", key: "handover-pending" } as const;
+
+/**
+ * Makes a profile a new device of the member that was handed over, with its history if there is one. When the history was interrupted the device
+ * is in all the same: {@link fetchHistory} goes on.
+ * @throws {Refusal} forbidden (reason "identity") — the identity keys are not a pair; not_found, conflict, device_revoked, quota — the server
+ * does not let the device in; unavailable
+ */
+export async function takeOver(
+  options: TakeOverOptions & { readonly deviceName: string },
+  handover: LinkHandover,
+): Promise<Restored> {
+  const { store, deviceName, clock = systemClock, onProgress: _, ...door } = options;
+  const membership: Membership = handover;
+  if (!(await isPair(membership.identityKeys))) throw new Refusal("forbidden", { reason: "identity" });
+  const { account, device } = await draftDevice(membership, deviceName);
+  await saveAccount(store, account);
+  if (handover.recovery !== null) await savePhrase(store, { ...handover.recovery, words: null });
+  if (handover.history !== null) await store.write([{ ...PENDING, value: handover.history }]);
+  const { token } = await introduce(store, account, () => enrolLinked(door, handover, device));
+  // Kept in the profile, so that the history's timers run by the server's clock
+  await (await ServerTime.load(store, clock)).observe(token.now);
+  return fetchHistory(options);
+}
+
+/** Whether there is a history that has not wholly arrived. The engine must not be opened on the profile before it has, or was given up. */
+export async function isHistoryPending(store: Store): Promise<boolean> {
+  return (await store.get(PENDING.table, PENDING.key)) !== undefined;
+}
+
+/** Goes without the history that has not arrived. */
+export async function giveUpHistory(store: Store): Promise<void> {
+  await store.write([{ ...PENDING, value: null }]);
+}
+
+/**
+ * Fetches what has not arrived yet of the history that was handed over, and destroys it in the vault. May be called again until it succeeds;
+ * what is missing of it for good is counted. @throws {Refusal} unavailable, quota — call again; device_revoked, tenant_suspended
+ */
+export async function fetchHistory(options: TakeOverOptions): Promise<Restored> {
+  const { store, clock = systemClock, onProgress, ...door } = options;
+  const [account, history] = [await loadAccount(store), await store.get(PENDING.table, PENDING.key)];
+  if (account === undefined || history === undefined) return { rows: 0, missing: 0 };
+  const time = await ServerTime.load(store, clock);
+  const tokens = createTokens({
+    door: createDoor(door),
+    tenant: account.tenant.id,
+    device: account.device,
+    sign: (payload) => sign(account.signatureKeys.privateKey, payload),
+    clock,
+  });
+  const vault = createVault({ ...door, tokens, shelf: "handover" });
+  const keys = { tenant: account.tenant.id, member: account.member.id, backupKey: history };
+  const found = await findBackup({ keys, vault });
+  const portable = engineRows(new Timers({ store, clock, time }));
+  const how = { keys, shelf: "handover", vault, store, portable, now: () => time.now() } as const;
+  const restored = found && (await restoreBackup({ ...how, ...(onProgress && { onProgress }) }, found));
+  await relist(store);
+  await giveUpHistory(store);
+  for (const { id } of await vault.list()) await vault.delete(id);
+  return restored ?? { rows: 0, missing: 1 };
+}
+
+function copyOf({ publicKey, privateKey }: Membership["identityKeys"]): LinkHandover["identityKeys"] {
+  return {
+    publicKey: publicKey.slice() as Uint8Array<ArrayBuffer>,
+    privateKey: privateKey.slice() as Uint8Array<ArrayBuffer>,
+  };
+}

@@ -1,0 +1,161 @@
+// Owns the linking of a device as it happens: leaving and fetching messages at the server, in order, until it is done, over or called off.
+// Knows neither how the messages are made nor what an account is.
+
+import type * as v from "valibot";
+import * as contract from "../../../schemas/api.ts";
+import { fromBase64url, toBase64url } from "../../../schemas/bytes.ts";
+import { type DeviceId, type GrantId, type MemberId, newId, type TenantId } from "../../../schemas/ids.ts";
+import { grantPayload, type LinkHandover } from "../../../schemas/linking.ts";
+import { LIMITS } from "../../../schemas/policy.ts";
+import { isRefusal, Refusal } from "../../../schemas/refusal.ts";
+import { createCall, type DoorOptions, Nothing, signedIn, type TokenAnswer } from "../api.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { sign } from "../group/device-keys.ts";
+import type { Bytes } from "../records.ts";
+import type { Tokens } from "../token.ts";
+import { createCode, linkKeys } from "./code.ts";
+import { makeHello, makeOffer, openHandover, openHello, openReveal, sealHandover } from "./exchange.ts";
+
+/** How often a device looks whether the other has answered, in ms. */
+const INTERVAL = 1_000;
+
+type NewDevice = v.InferInput<typeof contract.LinkedDeviceBody>["device"];
+
+/** A device that shows a code. Every promise rejects with `not_found` when the code's ten minutes are over or somebody called it off. */
+export interface Showing {
+  readonly code: string;
+  /**
+   * Somebody has entered the code: what their device is called, and the digits to compare with those it shows.
+   * @throws {Refusal} forbidden — somebody answered who does not have the code; show another one
+   */
+  answered(): Promise<{ readonly name: string; readonly digits: string }>;
+  /** A person has found the digits equal: hands over. Only after {@link answered}. */
+  confirm(handover: Omit<LinkHandover, "v">): Promise<void>;
+  cancel(): Promise<void>;
+}
+
+/** A device that was given a code; rejections as for {@link Showing}. */
+export interface Entering {
+  /** The digits to compare. @throws {Refusal} forbidden — whoever answered does not have the code */
+  readonly digits: string;
+  /** What a person has confirmed on the other device. @throws {Refusal} forbidden — it was not sealed by that device */
+  confirmed(): Promise<LinkHandover>;
+  cancel(): Promise<void>;
+}
+
+/** Shows a new code for one further device. @throws {Refusal} unavailable */
+export async function showCode({
+  tokens,
+  clock = systemClock,
+  ...door
+}: DoorOptions & { readonly tokens: Tokens; readonly clock?: Clock }): Promise<Showing> {
+  const code = createCode();
+  const keys = await linkKeys(code);
+  const offering = await makeOffer(keys);
+  const place = meetingPlace(door, keys.id, clock);
+  const call = signedIn(createCall(door), tokens);
+  const leave = (step: "reveal" | "handover", bytes: Bytes) =>
+    call({ method: "POST", path: `${place.path}/${step}`, body: { bytes: toBase64url(bytes) }, answer: Nothing });
+  const body = { id: keys.id, offer: toBase64url(offering.offer) };
+  await call({ method: "POST", path: "/api/links", body, answer: Nothing });
+  let opened: Awaited<ReturnType<typeof openHello>>;
+  return {
+    code,
+    answered: async () => {
+      opened ??= await openHello(offering, await place.await("hello"));
+      if (opened === undefined) {
+        await place.close();
+        throw new Refusal("forbidden", { reason: "link_code" });
+      }
+      await leave("reveal", opened.reveal);
+      return { name: opened.name, digits: opened.digits };
+    },
+    confirm: async (handover) => {
+      if (opened === undefined) throw new TypeError("nobody has answered");
+      await leave("handover", await sealHandover(opened, { v: 1, ...handover }));
+    },
+    cancel: place.close,
+  };
+}
+
+/** Enters a code that {@link readCode} has read, as a device called `name`. @throws {Refusal} not_found — no such code; conflict — somebody else has entered it */
+export async function enterCode(
+  { clock = systemClock, ...door }: DoorOptions & { readonly clock?: Clock },
+  { code, name }: { readonly code: string; readonly name: string },
+): Promise<Entering> {
+  const keys = await linkKeys(code);
+  const place = meetingPlace(door, keys.id, clock);
+  const forbidden = async (): Promise<never> => {
+    await place.close();
+    throw new Refusal("forbidden", { reason: "link_code" });
+  };
+  const greeting = (await makeHello(keys, await place.await("offer"), { name })) ?? (await forbidden());
+  const body = { bytes: toBase64url(greeting.hello) };
+  await createCall(door)({ method: "POST", path: `${place.path}/hello`, body, answer: Nothing });
+  const agreed = (await openReveal(greeting, await place.await("reveal"))) ?? (await forbidden());
+  return {
+    digits: agreed.digits,
+    confirmed: async () => {
+      const handover = (await openHandover(agreed, await place.await("handover"))) ?? (await forbidden());
+      await place.close();
+      return handover;
+    },
+    cancel: place.close,
+  };
+}
+
+/** Permission for one further device, good for ten minutes from `now` of the server's clock. */
+export async function makeGrant(
+  signatureKey: { readonly privateKey: Uint8Array },
+  { tenant, member, by, now }: { tenant: TenantId; member: MemberId; by: DeviceId; now: number },
+): Promise<LinkHandover["grant"]> {
+  const id = newId<GrantId>();
+  // A little less, so that a clock that is a little ahead does not ask for more than the server gives
+  const expiresAt = Math.floor(now) + LIMITS.linkLife - 30_000;
+  const payload = grantPayload({ tenant, member, by, grant: id, expiresAt });
+  const signature = (await sign(signatureKey.privateKey, payload)) as Bytes;
+  return { id, by, expiresAt, signature };
+}
+
+/**
+ * Enters the device that the handed-over identity key has certified. May be repeated with the same device.
+ * @throws {Refusal} not_found — the permission is over; conflict — it is used up; device_revoked — whoever gave it is out; quota; unavailable
+ */
+export function enrolLinked(
+  door: DoorOptions,
+  { tenant, grant }: LinkHandover,
+  device: NewDevice,
+): Promise<TokenAnswer> {
+  const signature = toBase64url(grant.signature);
+  const body = { tenant: tenant.id, grant: { ...grant, signature }, device };
+  return createCall(door)({ method: "POST", path: "/api/devices", body, answer: contract.TokenAnswer });
+}
+
+/** The place where the two leave their messages. */
+function meetingPlace(door: DoorOptions, id: string, clock: Clock) {
+  const call = createCall(door);
+  const path = `/api/links/${id}`;
+  let closed = false;
+  return {
+    path,
+    /** Waits until something is there. A server out of reach is asked again, until the place is gone. */
+    await: async (step: "offer" | "hello" | "reveal" | "handover"): Promise<Bytes> => {
+      for (;;) {
+        if (closed) throw new Refusal("not_found");
+        const left = await call({ path, answer: contract.LinkAnswer }).catch(unlessUnavailable);
+        const bytes = left?.[step];
+        if (bytes != null) return fromBase64url(bytes) ?? new Uint8Array();
+        await new Promise<void>((resolve) => clock.after(INTERVAL, resolve));
+      }
+    },
+    close: async (): Promise<void> => {
+      closed = true;
+      await call({ method: "DELETE", path, answer: Nothing }).catch(unlessUnavailable);
+    },
+  };
+}
+
+function unlessUnavailable(error: unknown): undefined {
+  if (isRefusal(error) && (error.code === "unavailable" || error.code === "rate_limited")) return undefined;
+  throw error;
+}

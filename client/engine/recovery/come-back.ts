@@ -1,0 +1,69 @@
+// Owns coming back with nothing but a phrase: an empty profile becomes a new device of the member, with the history of the backup. Each step
+// may be interrupted and done again.
+
+import { equalBytes, fromBase64url } from "../../../schemas/bytes.ts";
+import { Refusal } from "../../../schemas/refusal.ts";
+import { draftDevice, introduce, saveAccount } from "../account.ts";
+import type { DoorOptions } from "../api.ts";
+import { engineRows } from "../backup/engine-rows.ts";
+import { unpackMembership } from "../backup/membership.ts";
+import { findBackup, type Restored, type RestoreOptions, restoreBackup } from "../backup/restore.ts";
+import { relist } from "../backup/settle.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import { ServerTime } from "../server-time.ts";
+import type { Store } from "../store.ts";
+import { Timers } from "../timers.ts";
+import { recoveryKeys } from "./phrase.ts";
+import { savePhrase } from "./phrase-record.ts";
+import { recover } from "./recovery.ts";
+
+/** `store` must be a profile without an account; afterwards the engine can be opened on it. */
+export interface ComeBackOptions extends DoorOptions {
+  readonly store: Store;
+  readonly deviceName: string;
+  readonly clock?: Clock;
+  readonly onProgress?: RestoreOptions["onProgress"];
+}
+
+/**
+ * Makes a profile a new device of the member whose phrase this is.
+ * @throws {Refusal} not_found — the server knows no such phrase, or (reason "backup") has no backup of it; forbidden (reason "identity") — what
+ * the server says of the member is not what the backup says; device_revoked, tenant_suspended, quota; unavailable — call again
+ */
+export async function comeBack(
+  { store, deviceName, clock = systemClock, onProgress, ...door }: ComeBackOptions,
+  words: readonly string[],
+): Promise<Restored> {
+  const keys = await recoveryKeys(words);
+  const recovery = await recover(door, keys);
+  const time = await ServerTime.load(store, clock);
+  await time.observe(recovery.now);
+  const backupKeys = { tenant: recovery.tenant.id, member: recovery.member.id, backupKey: keys.backupKey };
+  const found = await findBackup({ keys: backupKeys, vault: recovery.backup });
+  const membership = found && (await unpackMembership(found.manifest.account));
+  if (found === undefined || membership === undefined) throw new Refusal("not_found", { reason: "backup" });
+  const named = fromBase64url(recovery.member.identityKey) ?? new Uint8Array();
+  const same = membership.tenant.id === recovery.tenant.id && membership.member.id === recovery.member.id;
+  if (!same || !equalBytes(named, membership.identityKeys.publicKey)) {
+    throw new Refusal("forbidden", { reason: "identity" });
+  }
+  const restored = await restoreBackup(
+    {
+      keys: backupKeys,
+      shelf: "backup",
+      vault: recovery.backup,
+      store,
+      portable: engineRows(new Timers({ store, clock, time })),
+      now: () => time.now(),
+      ...(onProgress && { onProgress }),
+    },
+    found,
+  );
+  await relist(store);
+  const { identityKey: _, ...member } = recovery.member;
+  const { account, device } = await draftDevice({ ...membership, tenant: recovery.tenant, member }, deviceName);
+  await saveAccount(store, account);
+  await savePhrase(store, { lookup: keys.lookup, backupKey: keys.backupKey, words: null });
+  await introduce(store, account, () => recovery.enrolDevice(device));
+  return restored;
+}

@@ -1,0 +1,81 @@
+// Owns what a person can find out about another one's key: the number to compare, since when it is known, and whether it was compared. Decides
+// nothing about messages: a key that is not the pinned one is never believed anyway.
+
+import type { MemberId } from "../../schemas/ids.ts";
+import { Refusal } from "../../schemas/refusal.ts";
+import type { People } from "./people.ts";
+import { type AccountRecord, Batch } from "./records.ts";
+import { safetyNumber } from "./safety-number.ts";
+import type { Store } from "./store.ts";
+import { Trust } from "./trust.ts";
+import type { SafetyView } from "./view.ts";
+
+export interface SafetyOptions {
+  readonly store: Store;
+  readonly people: Pick<People, "key" | "keys" | "isContradicted">;
+  readonly account: () => AccountRecord;
+  /** The server's time in ms. */
+  readonly now: () => number;
+}
+
+/** The safety numbers of one profile. */
+export class Safety {
+  readonly #options: SafetyOptions;
+  readonly #trust: Trust;
+
+  private constructor(options: SafetyOptions, trust: Trust) {
+    this.#options = options;
+    this.#trust = trust;
+  }
+
+  static async load(options: SafetyOptions): Promise<Safety> {
+    return new Safety(options, await Trust.load(options.store));
+  }
+
+  /** Notes since when keys are known. */
+  note(): Promise<void> {
+    const { people, now } = this.#options;
+    return this.#change((batch) => {
+      for (const [member, identityKey] of people.keys()) this.#trust.see(batch, { member, identityKey, now: now() });
+    });
+  }
+
+  /** @throws {Refusal} not_found — no key is known of this member */
+  of(member: MemberId): SafetyView {
+    const { people, account } = this.#options;
+    const { tenant, member: me, identityKeys } = account();
+    const state = this.#trust.of(member);
+    const mine = { tenant: tenant.id, member: me.id, identityKey: identityKeys.publicKey };
+    const theirs = { tenant: tenant.id, member, identityKey: this.#key(member) };
+    return {
+      number: safetyNumber(mine, theirs),
+      since: state?.since ?? this.#options.now(),
+      verifiedAt: state?.state === "verified" ? state.verifiedAt : null,
+      contradicted: people.isContradicted(member),
+    };
+  }
+
+  /** A person has compared the number, or takes that back. @throws {Refusal} not_found — no key is known of this member */
+  async verify(member: MemberId, isVerified: boolean): Promise<void> {
+    const seen = { member, identityKey: this.#key(member), now: this.#options.now() };
+    await this.#change((batch) => {
+      this.#trust.see(batch, seen);
+      if (isVerified) this.#trust.verify(batch, seen);
+      else this.#trust.accept(batch, member);
+    });
+  }
+
+  #key(member: MemberId): Uint8Array {
+    const key = this.#options.people.key(member);
+    if (key === null) throw new Refusal("not_found");
+    return key;
+  }
+
+  async #change(work: (batch: Batch) => void): Promise<void> {
+    const batch = new Batch();
+    work(batch);
+    if (batch.empty) return;
+    await this.#options.store.write(batch.writes);
+    this.#trust.settle();
+  }
+}

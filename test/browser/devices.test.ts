@@ -1,0 +1,163 @@
+// A second device and a lost one, as people meet them: two browser profiles of the same person, against the real runtime.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Server, serve } from "../../scripts/server.ts";
+import { launch, openProfile } from "./support/chromium.ts";
+import { Person } from "./support/person.ts";
+
+let state: string;
+let server: Server;
+let browser: Browser;
+beforeAll(async () => {
+  state = mkdtempSync(join(tmpdir(), "kuvert-devices-"));
+  server = await serve({ port: 0, state, requestsPerMinute: 10_000, quiet: true });
+  browser = await launch();
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.stop();
+  rmSync(state, { recursive: true, force: true });
+});
+
+const arrive = async (): Promise<Person> => Person.at(await openProfile(browser));
+
+async function leaveAll(people: readonly Person[]): Promise<void> {
+  const complaints = people.flatMap((person) => person.complaints);
+  for (const { context } of people) await context.close();
+  expect(complaints).toEqual([]);
+}
+
+/** Two people of a company who have talked. */
+async function talk(organisation: string): Promise<{ anna: Person; ben: Person }> {
+  const [anna, ben] = [await arrive(), await arrive()];
+  await anna.signUp(server.url, organisation, "Anna Sommer");
+  await ben.join(await anna.invite("1 Person"), "Ben Aydın");
+  await ben.start(["Anna Sommer"], "Backstube");
+  await ben.send("Brot ist im Ofen");
+  await anna.open("Backstube");
+  await anna.sees("Brot ist im Ofen");
+  return { anna, ben };
+}
+
+/** Opens "add a device" and returns the code it shows. */
+async function showCode({ page }: Person): Promise<string> {
+  await page.getByRole("button", { name: "Einstellungen" }).click();
+  await page.getByRole("button", { name: "Gerät hinzufügen" }).click();
+  await page.getByText(/Gilt noch \d+:\d\d/).waitFor();
+  await page.getByRole("img", { name: "QR-Code für das neue Gerät" }).waitFor();
+  return (await page.locator(".link-code").textContent()) ?? "";
+}
+
+const digitsOf = ({ page }: Person): Promise<string | null> => page.locator(".digits").textContent();
+
+test("G8: a code, the same digits on both screens, and the second browser has everything and answers", async () => {
+  const { anna, ben } = await talk("Bäckerei Sommer");
+  const code = await showCode(anna);
+  const phone = await arrive();
+  await phone.page.goto(server.url);
+  await phone.page.getByRole("button", { name: "Ich habe schon ein Gerät" }).click();
+  await phone.page.getByLabel("Code des anderen Geräts").fill(code.toLowerCase().replaceAll("-", " "));
+  await phone.page.getByRole("button", { name: "Weiter" }).click();
+  await phone.page.getByRole("heading", { name: "Ziffern vergleichen" }).waitFor();
+  await anna.page.getByText(/möchte dazukommen/).waitFor();
+  expect(await digitsOf(phone)).toBe(await digitsOf(anna));
+  await anna.page.getByRole("button", { name: "Ja, hinzufügen" }).click();
+  await anna.page.getByText(/gehört jetzt zu Ihren Geräten/).waitFor();
+  await anna.page.getByRole("button", { name: "Fertig" }).click();
+  await phone.open("Backstube");
+  await phone.sees("Brot ist im Ofen");
+  await phone.send("Ich komme vom Telefon aus");
+  await ben.sees("Ich komme vom Telefon aus");
+  await anna.page.getByText("Zuletzt verwendet").waitFor();
+  await anna.page
+    .getByRole("button", { name: /umbenennen$/ })
+    .last()
+    .click();
+  await anna.page.getByLabel("Name des Geräts").fill("Tablet in der Backstube");
+  await anna.page.getByRole("button", { name: "Speichern" }).click();
+  await anna.page.getByText("Tablet in der Backstube", { exact: true }).waitFor();
+  await leaveAll([anna, ben, phone]);
+});
+
+test("G9: the address of the QR code opens the digits by itself; a no on the first device lets nobody in", async () => {
+  const anna = await arrive();
+  await anna.signUp(server.url, "Imkerei Holm", "Anna Holm");
+  const code = await showCode(anna);
+  const phone = await arrive();
+  await phone.page.goto(`${server.url}/link#${code}`);
+  await phone.page.getByRole("heading", { name: "Ziffern vergleichen" }).waitFor();
+  expect(phone.page.url()).toBe(`${server.url}/link`);
+  await anna.page.getByRole("button", { name: "Nein" }).click();
+  await anna.page.getByText("Das Gerät wurde nicht hinzugefügt.").waitFor();
+  await phone.page.getByText("Dieser Code gilt nicht mehr").waitFor();
+  // Chromium reports every answer above 399 by itself.
+  const expected = phone.complaints.filter((each) => !/status of 404/.test(each));
+  phone.complaints.splice(0, phone.complaints.length, ...expected);
+  await leaveAll([anna, phone]);
+});
+
+test("G10: the words are asked for until three were entered again, and bring everything back into an empty browser", async () => {
+  const { anna, ben } = await talk("Mühle Kern");
+  await anna.page.getByText("Damit nichts verloren geht").waitFor();
+  await anna.page.getByRole("button", { name: "Wörter aufschreiben" }).click();
+  const sheet = anna.page.getByRole("dialog", { name: "Ihre 24 Wörter" });
+  await sheet.getByRole("img", { name: "QR-Code der 24 Wörter" }).waitFor();
+  const words = await sheet.locator(".words li").allTextContents();
+  expect(words).toHaveLength(24);
+  await sheet.getByRole("button", { name: "Aufgeschrieben" }).click();
+  for (const field of await sheet.getByRole("textbox").all()) await field.fill("falsch");
+  await sheet.getByRole("button", { name: "Prüfen" }).click();
+  await sheet.getByText("Das stimmt nicht mit Ihren Wörtern überein.").waitFor();
+  for (const label of await sheet.locator("label").allTextContents()) {
+    const place = Number(/\d+/.exec(label)?.[0]);
+    await sheet.getByLabel(label, { exact: true }).fill(words[place - 1] ?? "");
+  }
+  await sheet.getByRole("button", { name: "Prüfen" }).click();
+  await sheet.waitFor({ state: "detached" });
+  expect(await anna.page.getByText("Damit nichts verloren geht").count()).toBe(0);
+  await anna.page.getByRole("button", { name: "Einstellungen" }).click();
+  await anna.page.getByText("Die verschlüsselte Sicherung ist aktuell.").waitFor();
+  await anna.context.close();
+
+  const again = await arrive();
+  await again.page.goto(server.url);
+  await again.page.getByRole("button", { name: "Mit Wiederherstellungswörtern" }).click();
+  await again.page.getByLabel("Ihre 24 Wörter").fill(words.slice(1).join(" "));
+  await again.page.getByRole("button", { name: "Wiederherstellen" }).click();
+  await again.page.getByText("Eines der Wörter stimmt nicht").waitFor();
+  await again.page.getByLabel("Ihre 24 Wörter").fill(words.map((word, index) => `${index + 1}. ${word}`).join("\n"));
+  await again.page.getByRole("button", { name: "Wiederherstellen" }).click();
+  await again.page.getByRole("heading", { name: "Ihre Geräte" }).waitFor();
+  await again.open("Backstube");
+  await again.sees("Brot ist im Ofen");
+  await ben.send("Bist du wieder da?");
+  await again.sees("Bist du wieder da?");
+  await again.send("Ja!");
+  await ben.sees("Ja!");
+  await leaveAll([again, ben]);
+});
+
+test("G12: two people compare their safety number and mark it as compared", async () => {
+  const { anna, ben } = await talk("Kanzlei Lot");
+  const numbers: string[] = [];
+  for (const [person, other] of [
+    [anna, "Ben Aydın"],
+    [ben, "Anna Sommer"],
+  ] as const) {
+    await person.page.getByRole("button", { name: "Personen" }).click();
+    await person.page.getByRole("button", { name: `Sicherheitsnummer mit ${other}` }).click();
+    await person.page.getByText(/Bekannt seit/).waitFor();
+    numbers.push((await person.page.locator(".safety-number").textContent()) ?? "");
+  }
+  expect(numbers[0]).toMatch(/^\d{60}$/);
+  expect(numbers[1]).toBe(numbers[0]);
+  await anna.page.getByRole("button", { name: "Die Ziffern sind gleich" }).click();
+  await anna.page.getByText(/Verglichen am/).waitFor();
+  await anna.page.getByRole("button", { name: "Nicht mehr als verglichen führen" }).click();
+  await anna.page.getByText(/Bekannt seit/).waitFor();
+  await leaveAll([anna, ben]);
+});

@@ -1,0 +1,285 @@
+// Gaining devices as people do it, over the engine's own interface and the command line, against a real server.
+
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { isHistoryPending } from "../../client/engine/linking/hand-over.ts";
+import type { LinkingView, SafekeepingView } from "../../client/engine/view.ts";
+import { type ConversationId, type MemberId, newId } from "../../schemas/ids.ts";
+import { Company, type Person } from "../support/company.ts";
+import { outcome, Profiles } from "../support/profiles.ts";
+import { RealServer } from "../support/real-server.ts";
+
+const PATIENCE = { timeout: 20_000, interval: 50 };
+let server: RealServer;
+let company: Company;
+
+beforeAll(async () => {
+  server = await RealServer.start();
+});
+afterAll(async () => {
+  await server.dispose();
+});
+beforeEach(() => {
+  company = new Company(server.url);
+});
+afterEach(async () => {
+  await company.dispose();
+});
+
+async function talk(): Promise<{ anna: Person; bert: Person; id: ConversationId; said: string[] }> {
+  const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
+  const id = await anna.engine.create({ title: "Backstube", members: [bert.id] });
+  await anna.settled();
+  await bert.settled();
+  const said = ["Brot ist im Ofen", "Wie viele?"];
+  await anna.engine.send(id, said[0] ?? "");
+  await bert.shows(id, said.slice(0, 1));
+  await bert.engine.send(id, said[1] ?? "");
+  await anna.shows(id, said);
+  return { anna, bert, id, said };
+}
+
+async function shown<Kind extends LinkingView["kind"]>(person: Person, kind: Kind) {
+  await expect.poll(() => person.engine.snapshot().linking?.kind, PATIENCE).toBe(kind);
+  return person.engine.snapshot().linking as Extract<LinkingView, { kind: Kind }>;
+}
+
+/** A second device of somebody, linked over the engine's interface alone. */
+async function linkPhone(anna: Person): Promise<Person> {
+  const phone = company.person("Anna's phone");
+  await phone.open();
+  await anna.engine.offerLink();
+  const { address } = await shown(anna, "shown");
+  const linked = phone.engine.link({ code: address, deviceName: "Phone" });
+  const [{ name, digits }, entered] = [await shown(anna, "answered"), await shown(phone, "entered")];
+  expect([name, digits]).toEqual(["Phone", entered.digits]);
+  await anna.engine.confirmLink();
+  await linked;
+  return phone;
+}
+
+describe("linking", () => {
+  test("G1: code, the same digits on both, yes: the second device has the history and writes in every conversation", async () => {
+    const { anna, bert, id, said } = await talk();
+    const other = await bert.engine.create({ title: "Nur Post", members: [anna.id] });
+    await bert.engine.send(other, "Hallo");
+    await anna.shows(other, ["Hallo"]);
+    const phone = await linkPhone(anna);
+    expect(phone.id).toBe(anna.id);
+    expect((await shown(anna, "handed")).name).toBe("Phone");
+    expect(phone.engine.snapshot()).toMatchObject({ phase: "ready", linking: null });
+    await phone.settled();
+    await phone.shows(id, said);
+    await phone.engine.send(id, "vom Telefon");
+    await phone.engine.send(other, "auch hier");
+    for (const person of [anna, bert, phone]) {
+      await person.shows(id, [...said, "vom Telefon"]);
+      await person.shows(other, ["Hallo", "auch hier"]);
+    }
+    expect([...anna.faults, ...bert.faults, ...phone.faults]).toEqual([]);
+  });
+
+  test("G2: a code that was called off ends linking on both devices, and lets nobody in", async () => {
+    const [anna] = (await company.found("Anna")) as [Person];
+    const phone = company.person("Anna's phone");
+    await phone.open();
+    await expect(phone.engine.link({ code: "no code", deviceName: "Phone" })).rejects.toMatchObject({
+      code: "malformed",
+    });
+    expect(phone.engine.snapshot().linking).toBeNull();
+    await anna.engine.offerLink();
+    const { code } = await shown(anna, "shown");
+    const linked = phone.engine.link({ code, deviceName: "Phone" }).catch((error: unknown) => error);
+    await shown(phone, "entered");
+    await shown(anna, "answered");
+    await anna.engine.cancelLink();
+    expect(await linked).toMatchObject({ code: "not_found" });
+    expect(phone.engine.snapshot()).toMatchObject({ phase: "fresh", linking: { kind: "over", code: "not_found" } });
+    expect(anna.engine.snapshot().linking).toBeNull();
+    await expect(anna.engine.confirmLink()).rejects.toMatchObject({ code: "conflict" });
+    expect(await anna.engine.devices()).toHaveLength(1);
+  });
+
+  test("G3: a history cut off by a crash arrives when the profile is next opened, before anything is shown", async () => {
+    const { anna, id, said } = await talk();
+    const phone = company.person("Anna's phone");
+    // Past the write that says the device is in, and before the history's
+    await phone.open({ diesAtWrite: 5 });
+    await anna.engine.offerLink();
+    const { code } = await shown(anna, "shown");
+    const linked = phone.engine.link({ code, deviceName: "Phone" }).catch(() => undefined);
+    await shown(phone, "entered");
+    await shown(anna, "answered");
+    await anna.engine.confirmLink();
+    await linked;
+    expect(phone.isDead).toBe(true);
+    expect(await isHistoryPending(phone.store)).toBe(true);
+    await phone.reopen();
+    await expect.poll(() => phone.engine.snapshot().phase, PATIENCE).toBe("ready");
+    await phone.shows(id, said);
+    expect(await anna.engine.devices()).toHaveLength(2);
+  });
+});
+
+/** Brings the backup of somebody up to date; what changes meanwhile needs another run. */
+async function backsUp(person: Person, state: SafekeepingView["backup"]): Promise<void> {
+  const run = async () => {
+    await person.engine.backUp();
+    return person.engine.snapshot().safekeeping?.backup;
+  };
+  await expect.poll(run, PATIENCE).toBe(state);
+}
+
+describe("recovery", () => {
+  /** The words of a person whose backup is up to date. */
+  async function wordsOf(person: Person): Promise<readonly string[]> {
+    const words = await person.engine.recoveryWords();
+    expect(person.engine.snapshot().safekeeping?.phrase).toBe("unconfirmed");
+    await backsUp(person, "current");
+    return words;
+  }
+
+  test("G4: with 24 words an empty profile is the member again: history, conversations, and what comes next", async () => {
+    const { anna, bert, id, said } = await talk();
+    const words = await wordsOf(anna);
+    const lost = anna.id;
+    await anna.close();
+    const again = company.person("Anna again");
+    await again.open();
+    const wrong = words.with(3, words[3] === "zoo" ? "zone" : "zoo").join(" ");
+    await expect(again.engine.recover({ phrase: wrong, deviceName: "Laptop" })).rejects.toMatchObject({
+      code: "malformed",
+    });
+    await again.engine.recover({ phrase: words.join(" "), deviceName: "Laptop" });
+    expect(again.id).toBe(lost);
+    await again.shows(id, said);
+    await again.settled();
+    await bert.engine.send(id, "noch da?");
+    await again.shows(id, [...said, "noch da?"]);
+    await again.engine.send(id, "wieder da");
+    await bert.shows(id, [...said, "noch da?", "wieder da"]);
+    expect([...again.faults, ...bert.faults]).toEqual([]);
+  });
+
+  test("G5: three words entered right end the reminder; what is said later goes into the backup by itself", async () => {
+    const { anna, bert, id, said } = await talk();
+    const words = await wordsOf(anna);
+    expect(await anna.engine.recoveryWords()).toEqual(words);
+    const enter = (places: number[], wrong = "") =>
+      places.map((at) => ({ place: at, word: wrong || words[at - 1] || "" }));
+    expect(await anna.engine.confirmWords(enter([1, 9, 24], "zoo"))).toBe(false);
+    expect(await anna.engine.confirmWords(enter([1, 9, 24]))).toBe(true);
+    expect(anna.engine.snapshot().safekeeping?.phrase).toBe("confirmed");
+    await backsUp(anna, "current");
+    await bert.engine.send(id, "Nachzügler");
+    await anna.shows(id, [...said, "Nachzügler"]);
+    await expect.poll(() => anna.engine.snapshot().safekeeping?.backup, PATIENCE).toBe("waiting");
+    await anna.reopen();
+    expect(anna.engine.snapshot().safekeeping).toEqual({ phrase: "confirmed", backup: "waiting" });
+  });
+
+  test("G6: a device lost and shut out gives the backup to the next one", async () => {
+    const { anna } = await talk();
+    const words = await wordsOf(anna);
+    const again = company.person("Anna again");
+    await again.open();
+    await again.engine.recover({ phrase: words.join(" "), deviceName: "Laptop" });
+    await again.settled();
+    await again.engine.backUp();
+    expect(again.engine.snapshot().safekeeping).toEqual({ phrase: "confirmed", backup: "elsewhere" });
+    const lost = (await again.engine.devices()).find(({ own }) => !own);
+    if (lost === undefined) throw new Error("the lost device is not listed");
+    await again.engine.revokeDevice(lost.id);
+    await backsUp(again, "current");
+  });
+
+  test("G11: a device that does not know its member's words says that another one does, rather than ask for new ones", async () => {
+    const [anna] = (await company.found("Anna")) as [Person];
+    const phone = await linkPhone(anna);
+    await phone.settled();
+    expect(phone.engine.snapshot().safekeeping).toEqual({ phrase: "none", backup: "none" });
+    await wordsOf(anna);
+    await phone.reopen();
+    await phone.settled();
+    expect(phone.engine.snapshot().safekeeping).toEqual({ phrase: "elsewhere", backup: "none" });
+  });
+});
+
+test("G7: a device takes another name, of its member's giving alone", async () => {
+  const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
+  const [device] = await bert.engine.devices();
+  if (device === undefined) throw new Error("no device");
+  await bert.engine.renameDevice(device.id, " Ladentheke ");
+  expect(await bert.engine.devices()).toMatchObject([{ id: device.id, name: "Ladentheke" }]);
+  await expect(anna.engine.renameDevice(device.id, "Meins")).rejects.toMatchObject({ code: "not_found" });
+  await expect(bert.engine.renameDevice(device.id, " ")).rejects.toMatchObject({ code: "malformed" });
+});
+
+test("G12: both see the same safety number; compared stays compared, also after a restart, until taken back", async () => {
+  const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
+  const [annas, berts] = [await anna.engine.safety(bert.id), await bert.engine.safety(anna.id)];
+  expect(annas.number).toMatch(/^\d{60}$/);
+  expect(annas).toMatchObject({ number: berts.number, verifiedAt: null, contradicted: false });
+  await anna.engine.verify(bert.id, true);
+  await anna.reopen();
+  await anna.settled();
+  expect(await anna.engine.safety(bert.id)).toMatchObject({ since: annas.since, verifiedAt: expect.any(Number) });
+  expect((await bert.engine.safety(anna.id)).verifiedAt).toBeNull();
+  await anna.engine.verify(bert.id, false);
+  expect(await anna.engine.safety(bert.id)).toEqual(annas);
+  await expect(anna.engine.safety(newId<MemberId>())).rejects.toMatchObject({ code: "not_found" });
+});
+
+describe("command line", () => {
+  let profiles: Profiles;
+  beforeEach(() => {
+    profiles = new Profiles();
+  });
+  afterEach(() => profiles.dispose());
+  const at = (args: string[]) => [...args, "--server", server.url];
+
+  test("L40: kuvert link on both sides, with the digits compared, and rename-device", async () => {
+    await profiles.objects("anna", at(["signup", "--organisation", "Mühle", "--name", "Anna"]));
+    const showing = profiles.spawn("anna", ["link", "--json"]);
+    const closed = once(showing, "close");
+    const lines = createInterface({ input: showing.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+    const next = async (): Promise<Record<string, string>> => JSON.parse((await lines.next()).value ?? "{}");
+    const { address = "", code = "" } = await next();
+    expect(address).toBe(`${server.url}/link#${code}`);
+    const entering = outcome(profiles.spawn("phone", ["link", address, "--device", "Telefon", "--json"]));
+    const answered = await next();
+    showing.stdin?.end("y\n");
+    expect(await next()).toMatchObject({ type: "linked", name: "Telefon" });
+    expect(await closed).toEqual([0, null]);
+    const entered = await entering;
+    expect(entered).toMatchObject({ code: 0, err: "" });
+    expect(entered.objects).toMatchObject([
+      { type: "link_entered", digits: answered.digits },
+      { type: "account", member: { name: "Anna" } },
+    ]);
+    await profiles.objects("phone", ["rename-device", "Telefon", "Theke"]);
+    const names = (await profiles.objects("anna", ["devices"])).map(({ name }) => name);
+    expect(names).toHaveLength(2);
+    expect(names).toContain("Theke");
+  });
+
+  test("L41: kuvert recovery shows the words until three are entered again; kuvert recover comes back with them", async () => {
+    await profiles.objects("anna", at(["signup", "--organisation", "Mühle", "--name", "Anna"]));
+    const [{ words }] = (await profiles.objects("anna", ["recovery"])) as [{ words: string[] }];
+    expect(words).toHaveLength(24);
+    expect((await profiles.kuvert("anna", ["recovery"])).out).toContain(` 1 ${words[0]}`);
+    const confirming = profiles.spawn("anna", ["recovery", "confirm"]);
+    confirming.stderr?.on("data", (data: Buffer) => {
+      for (const [, place] of data.toString().matchAll(/Word (\d+): /g)) {
+        confirming.stdin?.write(`${words[Number(place) - 1] ?? ""}\n`);
+      }
+    });
+    expect((await outcome(confirming)).code).toBe(0);
+    expect(await profiles.kuvert("anna", ["recovery"])).toMatchObject({ code: 1, out: "" });
+    expect(await profiles.kuvert("lost", at(["recover"]), "zoo zoo zoo")).toMatchObject({ code: 1 });
+    const back = await profiles.objects("again", at(["recover"]), words.join("\n"));
+    expect(back).toMatchObject([{ type: "account", member: { name: "Anna" } }]);
+    expect(await profiles.objects("again", ["backup"])).toEqual([{ type: "backup", state: "elsewhere" }]);
+  });
+});
