@@ -144,6 +144,39 @@ describe("the network may do what it likes", () => {
     for (const ciphertexts of wire.sent.values()) expect(ciphertexts.size).toBe(1);
   });
 
+  test("C16: a text sealed while the connection breaks does not overtake older ones on the next", async () => {
+    const { anna, bert, id } = await three();
+    let mute = true;
+    let ready = 0;
+    let isSealing = false;
+    await anna.reopen({
+      tampering: {
+        incoming: (frame, url) => {
+          if (frame.type === "ready" && url.includes(id)) ready++;
+          return [frame];
+        },
+        outgoing: (frame) => (mute && frame.type === "send" ? [] : [frame]),
+      },
+      beforeWrite: async (writes) => {
+        const isSeal = ["groups", "intents"].every((table) => writes.some((write) => write.table === table));
+        if (!isSealing || !isSeal) return;
+        isSealing = false;
+        const before = ready;
+        mute = false;
+        anna.cut();
+        await until(() => ready > before);
+      },
+    });
+    await anna.settled();
+    await anna.engine.send(id, "eins");
+    await until(async () => (await anna.store.scan("intents")).length === 1);
+    await anna.engine.send(id, "zwei");
+    isSealing = true;
+    await anna.engine.send(id, "drei");
+    await bert.shows(id, ["eins", "zwei", "drei"]);
+    expect(isSealing).toBe(false);
+  });
+
   test("C4, O13: every frame twice, both ways: each line once", async () => {
     const { anna, bert, id } = await three();
     const twice = {

@@ -18,6 +18,8 @@ export interface Opening {
   readonly tampering?: Tampering;
   /** No request and no socket gets through. */
   readonly offline?: boolean;
+  /** Every write waits for this first. */
+  readonly beforeWrite?: (writes: readonly Write[]) => Promise<void>;
   /** The process "dies" at this write: neither it nor any later one happens. The first write is 0. */
   readonly diesAtWrite?: number;
 }
@@ -61,7 +63,8 @@ export class Person {
     return this.#store;
   }
 
-  async open({ tampering = {}, offline = false, diesAtWrite }: Opening = {}): Promise<Engine> {
+  async open(opening: Opening = {}): Promise<Engine> {
+    const { tampering = {}, offline = false } = opening;
     const real = await openSqliteStore(this.folder);
     this.writes = [];
     this.isDead = false;
@@ -73,7 +76,7 @@ export class Person {
     };
     this.#store = real;
     this.#engine = await openMessenger({
-      store: { ...bound(real), write: (writes) => this.#write(real, { writes, diesAtWrite }) },
+      store: { ...bound(real), write: (writes) => this.#write(real, writes, opening) },
       server: this.server,
       WebSocket: offline ? (nowhere as unknown as typeof WebSocket) : WebSocket,
       log: (where, error) => this.faults.push(`${where}: ${String(error)}`),
@@ -114,7 +117,8 @@ export class Person {
       .toEqual(texts);
   }
 
-  async #write(real: Store, { writes, diesAtWrite }: { writes: readonly Write[]; diesAtWrite: number | undefined }) {
+  async #write(real: Store, writes: readonly Write[], { diesAtWrite, beforeWrite }: Opening): Promise<void> {
+    await beforeWrite?.(writes);
     this.isDead ||= this.writes.length === diesAtWrite;
     if (this.isDead) throw new Error("the process is dead");
     this.writes.push(writes);
