@@ -55,6 +55,13 @@ async function start(script: string, args: readonly string[]): Promise<{ child: 
   return { child, line: await firstLine(child) };
 }
 
+/** Ends a floor's server and destroys its state. */
+async function stop(child: ChildProcess, folder: string): Promise<void> {
+  child.kill();
+  await once(child, "exit");
+  rmSync(folder, { recursive: true, force: true });
+}
+
 /** Opens `size` sockets, at most 50 at a time. */
 async function open(url: string, size: number): Promise<Peer[]> {
   const peers: Peer[] = [];
@@ -77,12 +84,7 @@ function target(name: string, floor: { pid: number; base: string; end: () => Pro
 
 async function nodeRoom(name: string, args: readonly string[], folder: string): Promise<Target> {
   const { child, line } = await start("node-room.ts", args);
-  const end = async (): Promise<void> => {
-    child.kill();
-    await once(child, "exit");
-    rmSync(folder, { recursive: true, force: true });
-  };
-  return target(name, { pid: child.pid ?? 0, base: `ws://127.0.0.1:${line}/room`, end });
+  return target(name, { pid: child.pid ?? 0, base: `ws://127.0.0.1:${line}/room`, end: () => stop(child, folder) });
 }
 
 /** A Node `ws` room that stores nothing. */
@@ -101,11 +103,6 @@ export async function objectRoom(kind: "bare" | "grouped"): Promise<Target> {
   const folder = mkdtempSync(join(tmpdir(), "kuvert-floor-"));
   const { child, line } = await start("object-server.ts", [folder]);
   const { port, workerdPid } = JSON.parse(line) as { port: string; workerdPid: number };
-  const end = async (): Promise<void> => {
-    child.kill();
-    await once(child, "exit");
-    rmSync(folder, { recursive: true, force: true });
-  };
   const name = kind === "bare" ? "bare object, insert each" : "bare object, group commit";
-  return target(name, { pid: workerdPid, base: `ws://127.0.0.1:${port}/${kind}`, end });
+  return target(name, { pid: workerdPid, base: `ws://127.0.0.1:${port}/${kind}`, end: () => stop(child, folder) });
 }

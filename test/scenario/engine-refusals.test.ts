@@ -20,14 +20,6 @@ afterEach(async () => {
   await company.dispose();
 });
 
-async function pair(): Promise<{ anna: Person; bert: Person; id: ConversationId }> {
-  const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
-  const id = await anna.engine.create({ title: "Backstube", members: [bert.id] });
-  await anna.settled();
-  await bert.settled();
-  return { anna, bert, id };
-}
-
 const newest = async ({ engine }: Person, id: ConversationId) => (await engine.timeline(id, { limit: 1 })).at(-1);
 const hasState = (person: Person, id: ConversationId, state: string) =>
   expect.poll(async () => (await newest(person, id))?.state, { timeout: 10_000 }).toBe(state);
@@ -37,7 +29,7 @@ describe("a refused text stays to be looked at", () => {
     frame.type === "send" ? [{ ...frame, bytes: new Uint8Array([1]) }] : [frame];
 
   test("C17: it says why, holds up nobody, and can be retried or discarded", async () => {
-    const { anna, bert, id } = await pair();
+    const { anna, bert, id } = await company.pair();
     await anna.reopen({ tampering: { outgoing: spoil } });
     const [first, second] = [await anna.engine.send(id, "erste"), await anna.engine.send(id, "zweite")];
     await hasState(anna, id, "failed");
@@ -56,7 +48,7 @@ describe("a refused text stays to be looked at", () => {
   });
 
   test("C18: what no conversation can take is refused before it is a wish", async () => {
-    const { anna, id } = await pair();
+    const { anna, id } = await company.pair();
     await expect(anna.engine.send(id, "")).rejects.toMatchObject({ code: "malformed" });
     await expect(anna.engine.send(id, "x".repeat(8_001))).rejects.toMatchObject({ code: "too_large" });
     await expect(anna.engine.rename(id, " ")).rejects.toMatchObject({ code: "malformed" });
@@ -72,7 +64,7 @@ describe("a flood keeps its order", () => {
   test("C12, C13: past the server's rate and past the renewal of keys, nothing overtakes", {
     timeout: 90_000,
   }, async () => {
-    const { anna, bert, id } = await pair();
+    const { anna, bert, id } = await company.pair();
     const texts = Array.from({ length: 1_060 }, (_, index) => `Krume ${index}`);
     await Promise.all(texts.map((text) => anna.engine.send(id, text)));
     await anna.engine.settled(60_000);
@@ -86,7 +78,7 @@ describe("a timer runs from the moment the server may have the text", () => {
   test("X41: unheard of, it becomes unreadable here, and its ciphertext still goes out", {
     timeout: 60_000,
   }, async () => {
-    const { anna, bert, id } = await pair();
+    const { anna, bert, id } = await company.pair();
     let sealed = 0;
     const outgoing = (frame: ClientFrame): readonly ClientFrame[] => {
       if (frame.type !== "send") return [frame];

@@ -20,17 +20,9 @@ afterEach(async () => {
   await company.dispose();
 });
 
-async function pair(): Promise<{ anna: Person; bert: Person; id: ConversationId }> {
-  const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
-  const id = await anna.engine.create({ title: "Backstube", members: [bert.id] });
-  await anna.settled();
-  await bert.settled();
-  return { anna, bert, id };
-}
-
 describe("a message walks from intent to line", () => {
   test("C4, D26: two people talk both ways, in order, each line once, and learn that it was delivered", async () => {
-    const { anna, bert, id } = await pair();
+    const { anna, bert, id } = await company.pair();
     const texts = Array.from({ length: 60 }, (_, index) => `Brot ${index}`);
     await Promise.all(texts.map((text) => anna.engine.send(id, text)));
     await bert.shows(id, texts);
@@ -45,7 +37,7 @@ describe("a message walks from intent to line", () => {
   });
 
   test("C3: a line keeps its key from the moment of sending, here and there", async () => {
-    const { anna, bert, id } = await pair();
+    const { anna, bert, id } = await company.pair();
     const key = await anna.engine.send(id, "Hallo");
     expect((await anna.lines(id)).at(-1)).toMatchObject({ key, body: { text: "Hallo" } });
     await anna.settled();
@@ -65,7 +57,7 @@ describe("a message walks from intent to line", () => {
   });
 
   test("C15: what others write counts as unread until it is read", async () => {
-    const { anna, bert, id } = await pair();
+    const { anna, bert, id } = await company.pair();
     await anna.engine.send(id, "eins");
     await anna.engine.send(id, "zwei");
     await bert.shows(id, ["eins", "zwei"]);
@@ -77,7 +69,7 @@ describe("a message walks from intent to line", () => {
   });
 
   test("C16: what is composed offline, also founding a conversation, goes out later in its order", async () => {
-    const { anna, bert, id } = await pair();
+    const { anna, bert, id } = await company.pair();
     await anna.reopen({ offline: true });
     for (const text of ["eins", "zwei", "drei"]) await anna.engine.send(id, text);
     const other = await anna.engine.create({ title: "Neu", members: [bert.id] });
@@ -147,7 +139,7 @@ describe("people come and go", () => {
   });
 
   test("E21: somebody who left can be added again and reads on from there", async () => {
-    const { anna, bert, id } = await pair();
+    const { anna, bert, id } = await company.pair();
     await bert.engine.leave(id);
     expect(bert.engine.snapshot().conversations[0]).toMatchObject({ state: "ended" });
     await expect.poll(() => anna.engine.snapshot().conversations[0]?.members.length, { timeout: 10_000 }).toBe(1);
@@ -203,7 +195,7 @@ describe("what has expired is gone here", () => {
   };
 
   test("X40: a timed text disappears on both sides: line, list, store", { timeout: 40_000 }, async () => {
-    const { anna, bert, id } = await pair();
+    const { anna, bert, id } = await company.pair();
     await anna.engine.send(id, "bleibt");
     await anna.engine.send(id, "vergeht", 10_000);
     await bert.shows(id, ["bleibt", "vergeht"]);
@@ -219,7 +211,7 @@ describe("what has expired is gone here", () => {
   test("X40: what ran out while the profile was closed is gone before anything can be shown", {
     timeout: 40_000,
   }, async () => {
-    const { anna, bert, id } = await pair();
+    const { anna, bert, id } = await company.pair();
     await anna.engine.send(id, "vergeht", 10_000);
     await bert.shows(id, ["vergeht"]);
     const due = (await bert.lines(id)).at(-1)?.expiresAt ?? 0;

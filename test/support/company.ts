@@ -143,6 +143,15 @@ export class Company {
     return person;
   }
 
+  /** Two people in one conversation who both know of each other. */
+  async pair(): Promise<{ anna: Person; bert: Person; id: ConversationId }> {
+    const [anna, bert] = (await this.found("Anna", "Bert")) as [Person, Person];
+    const id = await anna.engine.create({ title: "Backstube", members: [bert.id] });
+    await anna.settled();
+    await bert.settled();
+    return { anna, bert, id };
+  }
+
   /** Signs up the first and lets the others join; all are open and settled. */
   async found(...names: readonly string[]): Promise<Person[]> {
     const people = names.map((name) => this.person(name));
