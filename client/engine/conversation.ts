@@ -79,11 +79,12 @@ export class Conversation {
     return this.#arrivals.load();
   }
 
-  /** Everything heard of is taken in, everything wished is done, and nothing is on its way. */
+  /** Everything heard of is taken in, everything wished is done, and nothing is on its way; or nobody can let this device in now. */
   get settled(): boolean {
     if (this.#over) return true;
     const caughtUp = !this.#line.wanted || this.#caughtUp;
-    return caughtUp && !this.hasWork && this.ledger.idle && this.consent.idle;
+    const done = !this.hasWork || this.#wayBack.isResting;
+    return caughtUp && done && this.ledger.idle && this.consent.idle;
   }
 
   /** Something is to be fetched or sent. */

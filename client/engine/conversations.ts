@@ -27,6 +27,8 @@ export class Conversations {
   readonly #all = new Map<ConversationId, Conversation>();
   /** Looked at or active last, newest first. */
   #recent: ConversationId[] = [];
+  /** Those this member is in, without a welcome for this device yet. */
+  readonly #awaited = new Set<ConversationId>();
   #reviewing = false;
 
   constructor(surroundings: Surroundings, { stock, reviewed }: { stock: KeyStock; reviewed: () => void }) {
@@ -63,7 +65,7 @@ export class Conversations {
 
   /** Whether nothing is on its way in or out anywhere. */
   get settled(): boolean {
-    return this.all.every(({ settled }) => settled);
+    return this.#awaited.size === 0 && this.all.every(({ settled }) => settled);
   }
 
   /** Founds a conversation. @throws {Refusal} any — the server will not have it; then there is none */
@@ -147,19 +149,16 @@ export class Conversations {
     const entered = await conversation.ledger.turn(() => enter(conversation.ledger, { item, stock: this.#stock }));
     if (known === undefined && entered === true) this.#all.set(item.conversation, conversation);
     if (known === undefined && entered === false) await this.#join(item.conversation);
+    this.#awaited.delete(item.conversation);
     this.touch(item.conversation);
   }
 
   /** Asks the server which conversations this member is in, and lets this device into those it was never welcomed to. */
   async discover(): Promise<void> {
-    const { api, clock } = this.#surroundings;
-    for (const { id, createdBy } of await api.conversations()) {
+    for (const { id, createdBy } of await this.#surroundings.api.conversations()) {
       const conversation = this.#all.get(id);
-      if (conversation === undefined) {
-        clock.after(WELCOME_WITHIN, () => {
-          if (!this.#all.has(id)) this.#join(id).catch((error: unknown) => this.#surroundings.fault("join", error));
-        });
-      } else if (conversation.ledger.record.createdBy === null) await this.#credit(conversation, createdBy);
+      if (conversation === undefined) this.#await(id);
+      else if (conversation.ledger.record.createdBy === null) await this.#credit(conversation, createdBy);
     }
   }
 
@@ -206,6 +205,22 @@ export class Conversations {
     await conversation.load();
     this.#all.set(record.id, conversation);
     return conversation;
+  }
+
+  /** Gives a welcome time to come. Until then nothing is settled: a device that goes at once would otherwise never get in. */
+  #await(id: ConversationId): void {
+    const { clock, fault } = this.#surroundings;
+    if (this.#awaited.has(id)) return;
+    this.#awaited.add(id);
+    clock.after(WELCOME_WITHIN, async () => {
+      try {
+        if (!this.#all.has(id)) await this.#join(id);
+      } catch (error) {
+        fault("join", error);
+      }
+      this.#awaited.delete(id);
+      this.review();
+    });
   }
 
   /** A conversation whose welcome never came or could not be read: this device lets itself in. */

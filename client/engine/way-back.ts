@@ -17,12 +17,18 @@ export class WayBack {
   /** Told, within a turn, when it may be tried again. */
   readonly #again: () => Promise<void>;
   #asked = false;
+  #isResting = false;
 
   constructor(ledger: Ledger, parts: { line: Line; changes: Changes; again: () => Promise<void> }) {
     this.#ledger = ledger;
     this.#line = parts.line;
     this.#changes = parts.changes;
     this.#again = parts.again;
+  }
+
+  /** It led nowhere just now, and is tried again later. */
+  get isResting(): boolean {
+    return this.#isResting;
   }
 
   /** Nothing that was asked before will be answered. */
@@ -50,11 +56,13 @@ export class WayBack {
     }
     const isOnItsWay =
       bytes !== null && (await this.#changes.rejoin({ groupInfo: bytes, generation: head.generation }));
-    if (isOnItsWay) this.reset();
-    else surroundings.clock.after(TRY_AGAIN, () => void this.#ledger.turn(() => this.#tryAgain()));
+    if (isOnItsWay) return this.reset();
+    this.#isResting = true;
+    surroundings.clock.after(TRY_AGAIN, () => void this.#ledger.turn(() => this.#tryAgain()));
   }
 
   async #tryAgain(): Promise<void> {
+    this.#isResting = false;
     this.reset();
     await this.#again();
   }

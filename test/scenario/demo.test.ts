@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 import { Profiles } from "../support/profiles.ts";
 import { RealServer } from "../support/real-server.ts";
 
@@ -12,11 +12,15 @@ let server: RealServer;
 let profiles: Profiles;
 
 beforeAll(async () => {
-  profiles = new Profiles();
   server = await RealServer.start();
 });
-afterAll(async () => {
+beforeEach(() => {
+  profiles = new Profiles();
+});
+afterEach(async () => {
   await profiles.dispose();
+});
+afterAll(async () => {
   await server.dispose();
 });
 
@@ -42,6 +46,7 @@ const linkFor = (role: string, text: string): string => new RegExp(`${role}: +(\
 
 test("L30: the demo founds a bakery in which a visitor is welcomed and answered", { timeout: 180_000 }, async () => {
   const { child, said, ended } = startDemo("--stay");
+  onTestFinished(() => void child.kill("SIGKILL"));
   await expect.poll(() => said.text, { timeout: 90_000 }).toContain("stay online");
   expect(linkFor("admin", said.text)).not.toBe("");
   await profiles.objects("guest", ["join", linkFor("member", said.text), "--name", "Gustav Gast"]);

@@ -151,6 +151,28 @@ describe("people come and go", () => {
     expect(bert.engine.snapshot().conversations[0]).toMatchObject({ state: "active", title: "Backstube" });
   });
 
+  test("C9: who was added before it had any keys in store gets in when it next comes, however shortly", {
+    timeout: 60_000,
+  }, async () => {
+    const { anna, id } = await company.pair();
+    const link = await anna.engine.invite({ role: "member", uses: 1, expiresIn: 3_600_000 });
+    const carl = company.person("Carl");
+    await carl.open({ withoutStock: true });
+    await carl.engine.join({ link, name: "Carl", deviceName: "Test" });
+    const carlsId = carl.id;
+    await carl.close();
+    await expect.poll(() => anna.engine.snapshot().members.some((member) => member.id === carlsId)).toBe(true);
+    await anna.engine.add(id, [carlsId]);
+    await anna.settled();
+    expect(anna.engine.snapshot().conversations[0]?.members).not.toContain(carlsId);
+    await carl.open();
+    await carl.settled();
+    expect(carl.engine.snapshot().conversations[0]).toMatchObject({ id, state: "active", members: { length: 3 } });
+    await expect.poll(() => anna.engine.snapshot().conversations[0]?.members).toContain(carlsId);
+    await anna.engine.send(id, "willkommen");
+    await carl.shows(id, ["willkommen"]);
+  });
+
   test("C7, E31: several who add at the same time all succeed: who loses a race makes its commit again", async () => {
     const names = ["Anna", "Bert", "Carl", "Dora", "Emil", "Fritz"];
     const [anna, bert, carl, dora, emil, fritz] = (await company.found(...names)) as Person[] as [

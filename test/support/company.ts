@@ -18,6 +18,8 @@ export interface Opening {
   readonly tampering?: Tampering;
   /** No request and no socket gets through. */
   readonly offline?: boolean;
+  /** The server never gets this device's key packages. */
+  readonly withoutStock?: boolean;
   /** Every write waits for this first. */
   readonly beforeWrite?: (writes: readonly Write[]) => Promise<void>;
   /** The process "dies" at this write: neither it nor any later one happens. The first write is 0. */
@@ -64,7 +66,7 @@ export class Person {
   }
 
   async open(opening: Opening = {}): Promise<Engine> {
-    const { tampering = {}, offline = false } = opening;
+    const { tampering = {}, offline = false, withoutStock = false } = opening;
     const real = await openSqliteStore(this.folder);
     this.writes = [];
     this.isDead = false;
@@ -80,6 +82,7 @@ export class Person {
       server: this.server,
       WebSocket: offline ? (nowhere as unknown as typeof WebSocket) : WebSocket,
       log: (where, error) => this.faults.push(`${where}: ${String(error)}`),
+      ...(withoutStock && { fetch: fetchWithoutStock }),
       ...(offline && { fetch: nowhere }),
     });
     return this.#engine;
@@ -172,6 +175,11 @@ export class Company {
     await Promise.all(this.#people.map((person) => person.close()));
     rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+function fetchWithoutStock(...request: Parameters<typeof fetch>): Promise<Response> {
+  if (new URL(String(request[0])).pathname === "/api/key-packages") return Promise.reject(new TypeError("cut off"));
+  return fetch(...request);
 }
 
 function bound(store: Store): Store {
