@@ -31,9 +31,12 @@ export type LinkId = v.InferOutput<typeof LinkId>;
 export const VaultId = id("VaultId");
 export type VaultId = v.InferOutput<typeof VaultId>;
 
-/** A new random id of the wanted kind. */
+/** A new random id of the wanted kind. None begins with a dash: people type the beginning of an id, and a command line takes a dash for an option. */
 export function newId<Id extends TenantId | MemberId | DeviceId | ConversationId | InviteId | VaultId | GrantId>(): Id {
-  return toBase64url(randomBytes(16)) as Id;
+  for (;;) {
+    const made = toBase64url(randomBytes(16));
+    if (!made.startsWith("-")) return made as Id;
+  }
 }
 
 /** The 16 bytes of a well-formed id. */

@@ -5,6 +5,13 @@ import { chain, digestOf, GENESIS } from "../../schemas/chain.ts";
 import { applyToLeaves, readCommit, readHeader } from "../../schemas/envelope.ts";
 import { groupId, idBytes, newId, readGroupId, TenantId } from "../../schemas/ids.ts";
 
+test("F1: no new id begins with a dash, so that its beginning is never taken for an option", () => {
+  const beginnings = Array.from({ length: 2_000 }, () => newId<never>() as string).filter((made) =>
+    made.startsWith("-"),
+  );
+  expect(beginnings).toEqual([]);
+});
+
 test("F1: an id has one spelling, and a group id names conversation and generation", () => {
   const id = newId<never>();
   expect(v.is(TenantId, id)).toBe(true);
