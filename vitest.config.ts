@@ -28,6 +28,7 @@ const workers: TestProjectConfiguration = {
         bindings: {
           RESIDENCY: "simulated",
           TOKEN_SECRET: "A".repeat(43),
+          OPERATOR_SECRET: "B".repeat(43),
           MIGRATIONS: existsSync(migrations) ? await readD1Migrations(migrations) : [],
         },
       },

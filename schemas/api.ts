@@ -104,6 +104,8 @@ export const MembersAnswer = v.strictObject({ members: v.array(MemberSummary) })
 export const MemberPatch = v.strictObject({ role: v.picklist(["admin", "member"]) });
 
 export const TenantAnswer = v.strictObject({ id: TenantId, name: Name, residency: Residency, policy: Policy });
+/** To the operator: since when a tenant is suspended, and whether every object of it has confirmed what holds now. */
+export const SuspensionAnswer = v.strictObject({ suspendedAt: v.nullable(Time), confirmed: v.boolean() });
 export const TenantPatch = v.strictObject({ policy: Policy });
 
 /** Stock for the own device's mailbox. `bytes` is an MLSMessage-framed KeyPackage. */

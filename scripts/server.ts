@@ -22,6 +22,8 @@ export interface ServeOptions {
   readonly requestsPerMinute?: number;
   /** Replaces how many messages a device may send to one conversation, per second and at once, for benchmarks. */
   readonly sendsPerSecond?: number;
+  /** Opens the operator's routes; without it there are none. */
+  readonly operatorSecret?: string;
   readonly quiet?: boolean;
   /** Told when the runtime died and was started again on the same port. */
   readonly onRestart?: (workerdPid: number) => void;
@@ -122,7 +124,15 @@ function watchRuntime() {
 
 /** Serves dist/ (see build.ts) until stopped. Rejects when the port or the state folder is taken. */
 export async function serve(options: ServeOptions): Promise<Server> {
-  const { port, state, residency = "simulated", requestsPerMinute, sendsPerSecond, quiet = false } = options;
+  const {
+    port,
+    state,
+    residency = "simulated",
+    requestsPerMinute,
+    sendsPerSecond,
+    operatorSecret,
+    quiet = false,
+  } = options;
   mkdirSync(state, { recursive: true, mode: 0o700 });
   const held = lock(state);
   const { workerOptions } = unstable_getMiniflareWorkerOptions(config);
@@ -132,13 +142,14 @@ export async function serve(options: ServeOptions): Promise<Server> {
   }
   const sends = String(sendsPerSecond);
   const rate = sendsPerSecond === undefined ? {} : { SENDS_PER_SECOND: sends, SENDS_BURST: sends };
+  const operator = operatorSecret === undefined ? {} : { OPERATOR_SECRET: operatorSecret };
   const runtime = watchRuntime();
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       ...workerOptions,
       modules: [{ type: "ESModule", path: join(root, "dist/worker/index.js") }],
       modulesRoot: join(root, "dist/worker"),
-      bindings: { ...bindings, ...rate, RESIDENCY: residency, TOKEN_SECRET: tokenSecret(state) },
+      bindings: { ...bindings, ...rate, ...operator, RESIDENCY: residency, TOKEN_SECRET: tokenSecret(state) },
       host: port === 0 ? "127.0.0.1" : "localhost",
       port,
       cf: false,

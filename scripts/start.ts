@@ -1,6 +1,6 @@
 // `npm start`: builds what is stale and serves it on this machine, without an account and without a network.
 //   PORT (8787; 0 = any)   KUVERT_STATE (.kuvert)   KUVERT_REQUESTS_PER_MINUTE (wrangler.toml's limits)
-//   KUVERT_SENDS_PER_SECOND (50 per device and conversation)
+//   KUVERT_SENDS_PER_SECOND (50 per device and conversation)   KUVERT_OPERATOR_SECRET (none: no operator's routes)
 //   --json   one line per start of the runtime: {"url", "pid", "workerdPid"}; traces go to stderr in any case
 //   --quiet  only errors
 //   --built  serve dist/ as it is
@@ -14,6 +14,7 @@ const quiet = process.argv.includes("--quiet");
 const port = Number(process.env.PORT ?? 8787);
 const state = resolve(process.env.KUVERT_STATE ?? join(import.meta.dirname, "../.kuvert"));
 const requestsPerMinute = process.env.KUVERT_REQUESTS_PER_MINUTE;
+const operatorSecret = process.env.KUVERT_OPERATOR_SECRET;
 const sendsPerSecond = process.env.KUVERT_SENDS_PER_SECOND;
 
 function announce(server: Server): void {
@@ -41,6 +42,7 @@ async function main(): Promise<void> {
     quiet,
     ...(requestsPerMinute !== undefined && { requestsPerMinute: Number(requestsPerMinute) }),
     ...(sendsPerSecond !== undefined && { sendsPerSecond: Number(sendsPerSecond) }),
+    ...(operatorSecret !== undefined && { operatorSecret }),
     onRestart: () => announce(server),
   });
   const stop = async (): Promise<void> => {

@@ -14,6 +14,7 @@ import { keys } from "./routes/keys.ts";
 import { links } from "./routes/links.ts";
 import { mailbox } from "./routes/mailbox.ts";
 import { members } from "./routes/members.ts";
+import { operators } from "./routes/operator.ts";
 import { recovery } from "./routes/recovery.ts";
 import { challenges, tokens } from "./routes/sign-in.ts";
 import { tenant } from "./routes/tenant.ts";
@@ -46,6 +47,7 @@ export const app = new Hono<App>()
   .route("/api/recovery", recovery)
   .route("/api/links", links)
   .route("/api/keys", keys)
+  .route("/api/operator", operators)
   .notFound((c) => (/^\/api(\/|$)/.test(c.req.path) ? refuse(c, "not_found") : file(c)))
   .onError((error, c) =>
     isRefusal(error)

@@ -35,9 +35,9 @@ export async function issueToken(
   env: Env,
   { tenant, device, standing }: { readonly tenant: TenantId; readonly device: DeviceId; readonly standing: Standing },
 ): Promise<v.InferOutput<typeof TokenAnswer>> {
-  const { member, role, residency, policy } = standing;
+  const { member, role, residency, policy, revision } = standing;
   const now = Date.now();
-  const claims = { tenant, member, device, role, residency, policy };
+  const claims = { tenant, member, device, role, residency, policy, revision };
   const { token, expiresAt } = await sign(env, { audience: ACCESS, life: TOKEN_LIFE, claims, now });
   return { token, expiresAt, now };
 }
@@ -93,8 +93,8 @@ export const signedIn: MiddlewareHandler<App> = async (c, next) => {
   const claims = await verifyToken(c.env, token);
   await countRequest(c.env, "API_LIMIT", claims.device);
   const standing = assertGood(await findStanding(claims.tenant, c.env.DIRECTORY, claims.device));
-  const { member, role, residency, policy } = standing;
-  c.set("caller", { ...claims, member, role, residency, policy });
+  const { member, role, residency, policy, revision } = standing;
+  c.set("caller", { ...claims, member, role, residency, policy, revision });
   await next();
 };
 

@@ -15,6 +15,8 @@ export const Claims = v.object({
   role: Role,
   residency: Residency,
   policy: Policy,
+  /** Which of the tenant's decrees the policy is from. */
+  revision: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   expiresAt: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
 });
 export type Claims = v.InferOutput<typeof Claims>;

@@ -21,6 +21,11 @@ export function conversationStub(env: Env, home: Home & { readonly conversation:
   return stubOf(env, env.CONVERSATIONS, home, home.conversation);
 }
 
+/** The object of a tenant's herald, under the same rule as {@link conversationStub}. */
+export function heraldStub(env: Env, home: Home) {
+  return stubOf(env, env.HERALDS, home, "herald");
+}
+
 /** The object of a tenant's key log, under the same rule as {@link conversationStub}. */
 export function keyLogStub(env: Env, home: Home) {
   return stubOf(env, env.KEY_LOGS, home, "keys");

@@ -42,7 +42,7 @@ describe("access tokens", () => {
   test("H9: name tenant, member, device, role, residency and policy, and nothing else of anybody", async () => {
     const owner = await signUp();
     const claims = claimsOf(owner.token);
-    const names = ["aud", "device", "exp", "iat", "iss", "member", "policy", "residency", "role", "tenant"];
+    const names = ["aud", "device", "exp", "iat", "iss", "member", "policy", "residency", "revision", "role", "tenant"];
     expect(Object.keys(claims).sort()).toEqual(names);
     expect(claims).toMatchObject({ tenant: owner.tenant, member: owner.member, device: owner.device, role: "owner" });
   });

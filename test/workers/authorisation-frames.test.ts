@@ -9,7 +9,7 @@ import {
   MailboxServerFrame,
   ServerFrame,
 } from "../../schemas/frames.ts";
-import { call, openSocket, type Person } from "./support/people.ts";
+import { call, decide, openSocket, type Person } from "./support/people.ts";
 import { newWorld, type World } from "./support/world.ts";
 
 /** An open socket that has resumed, all it is told from then on, and how it ends. */
@@ -60,6 +60,10 @@ describe("frames of who has been put out", () => {
       by: ({ owner, member }: World) => call("DELETE", `/api/devices/${member.device}`, owner),
       code: "4000 device_revoked",
     },
+    "a suspended tenant": {
+      by: ({ owner }: World) => decide("PUT", owner.tenant),
+      code: "4000 tenant_suspended",
+    },
   };
 
   test("H8: every kind of frame has a sample here", () => {
@@ -83,20 +87,22 @@ describe("frames of who has been put out", () => {
     });
   });
 
-  test.each(MailboxClientFrame.options.map(({ entries }) => entries.type.literal))(
-    "H8: a removed member's mailbox answers no %s frame and ends",
-    async (type) => {
-      const world = await newWorld();
-      const { socket, told, ended } = await resumed("/api/mailbox/socket", world.member);
-      told.splice(0);
-      await call("DELETE", `/api/members/${world.member.member}`, world.owner);
-      try {
-        socket.send(encodeFrame(type === "resume" ? { type, after: 0 } : { type, welcome: 0 }));
-      } catch (error) {
-        expect(error).toBeInstanceOf(TypeError);
-      }
-      expect(await ended).toBe("4000 device_revoked");
-      expect(told.filter((frame) => frame !== "nudges")).toEqual([]);
-    },
-  );
+  const mailboxTypes = MailboxClientFrame.options.map(({ entries }) => entries.type.literal);
+  const shut = [
+    ...mailboxTypes.map((type) => ({ who: "a removed member" as const, type, code: "4000 device_revoked" })),
+    ...mailboxTypes.map((type) => ({ who: "a suspended tenant" as const, type, code: "4000 tenant_suspended" })),
+  ];
+  test.each(shut)("H8: the mailbox of $who answers no $type frame and ends", async ({ who, type, code }) => {
+    const world = await newWorld();
+    const { socket, told, ended } = await resumed("/api/mailbox/socket", world.member);
+    told.splice(0);
+    await putOut[who].by(world);
+    try {
+      socket.send(encodeFrame(type === "resume" ? { type, after: 0 } : { type, welcome: 0 }));
+    } catch (error) {
+      expect(error).toBeInstanceOf(TypeError);
+    }
+    expect(await ended).toBe(code);
+    expect(told.filter((frame) => frame !== "nudges")).toEqual([]);
+  });
 });

@@ -72,7 +72,7 @@ describe("expiry", () => {
   test("X24: a timer outside the tenant's policy is refused", async () => {
     const other = device();
     const { room } = await Room.full(other);
-    room.policy = { ...room.policy, minExpiry: 60_000, maxExpiry: 120_000 };
+    room.decide({ minExpiry: 60_000, maxExpiry: 120_000 });
     const peer = await room.enter(other, 1);
     for (const expiresIn of [59_999, 120_001]) {
       peer.post(1, "x", { expiresIn });
@@ -86,7 +86,7 @@ describe("expiry", () => {
   test("X25: without a timer the tenant's default holds", async () => {
     const other = device();
     const { room } = await Room.full(other);
-    room.policy = { ...room.policy, defaultExpiry: 60_000 };
+    room.decide({ defaultExpiry: 60_000 });
     const peer = await room.enter(other, 1);
     const [envelope] = (await peer.send(1, "x")).envelopes;
     expect(envelope?.expiresAt).toBe((envelope?.acceptedAt ?? 0) + 60_000);
@@ -138,7 +138,7 @@ describe("retention", () => {
     const { room, first } = await Room.full(other);
     await first.send(1, "old");
     later(2 * DAY);
-    room.policy = { ...room.policy, retention: DAY };
+    room.decide({ retention: DAY });
     await room.enter(other, 1);
     expect(await alarmAt(room)).toBeLessThanOrEqual(Date.now());
     await sweep(room);

@@ -311,8 +311,8 @@ describe("access", () => {
 
   test("A22: founding twice changes nothing; founding by another is a conflict", async () => {
     const room = await Room.found();
-    await room.stub.found({ ...room.home, creator: room.founder, members: [] });
-    expect(await refusedBy(() => room.stub.found({ ...room.home, creator: device(), members: [] }))).toBe("conflict");
+    await room.stub.found(room.founding);
+    expect(await refusedBy(() => room.stub.found({ ...room.founding, creator: device() }))).toBe("conflict");
   });
 
   test("A23: only a participant may admit", async () => {
@@ -335,7 +335,7 @@ describe("access", () => {
   test("R1: an object refuses to serve a tenant of another residency", async () => {
     const room = new Room();
     const misplaced = env.CONVERSATIONS.getByName(`global:${room.tenant}/${room.conversation}`);
-    const founding = () => misplaced.found({ ...room.home, creator: room.founder, members: [] });
+    const founding = () => misplaced.found(room.founding);
     expect(await refusedBy(founding)).toBe("wrong_residency");
   });
 });

@@ -194,7 +194,7 @@ describe("queue", () => {
 describe("access", () => {
   test("A32: a revoked device's socket closes at once, its packages and welcomes go, and its conversations are told", async () => {
     const { room, who, mailbox, claim } = await open();
-    await room.stub.found({ ...room.home, creator: who, members: [] });
+    await room.stub.found({ ...room.founding, creator: who });
     await mailbox.stock({ device: who.device, packages: [oneTime("a")] });
     const { line } = await listen(room, who);
     await evictDurableObject(mailbox);

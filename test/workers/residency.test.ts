@@ -4,6 +4,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
 import { type ConversationId, type MemberId, newId, type TenantId } from "../../schemas/ids.ts";
+import { DEFAULT_POLICY } from "../../schemas/policy.ts";
 import { isRefusal } from "../../schemas/refusal.ts";
 import type { Env } from "../../workers/env.ts";
 import { assertResidency, conversationStub, mailboxStub, residencyMode } from "../../workers/residency.ts";
@@ -16,7 +17,7 @@ function double() {
     fetch: async () => new Response(null, { status: 200 }),
     claim: async () => [],
     ...Object.fromEntries(
-      ["found", "admit", "dismiss", "open", "stock", "expel", "close", "nudge"].map((name) => [
+      ["found", "admit", "dismiss", "open", "stock", "expel", "close", "nudge", "proclaim"].map((name) => [
         name,
         async () => undefined,
       ]),
@@ -35,7 +36,11 @@ function double() {
         },
       },
     );
-  const bindings = { CONVERSATIONS: namespace("conversations"), MAILBOXES: namespace("mailboxes") };
+  const bindings = {
+    CONVERSATIONS: namespace("conversations"),
+    MAILBOXES: namespace("mailboxes"),
+    HERALDS: namespace("heralds"),
+  };
   return { calls, env: { ...env, ...bindings, RESIDENCY: "platform" } as Env };
 }
 
@@ -67,6 +72,7 @@ async function everything(environment: Env, residency: "eu" | "global"): Promise
   await openSocket(`/api/conversations/${id}/socket`, anna.token, { env: environment });
   await openSocket("/api/mailbox/socket", anna.token, { env: environment });
   await ask("DELETE", `/api/conversations/${id}/members/${ben.member}`, { token });
+  await ask("PATCH", "/api/tenant", { token }, { policy: DEFAULT_POLICY });
   await ask("DELETE", `/api/devices/${anna.device}`, anna);
   await ask("DELETE", `/api/members/${ben.member}`, { token });
   expect((await signIn(owner, { env: environment })).status).toBe(200);
@@ -77,7 +83,7 @@ describe("on the platform", () => {
     const { calls, env } = double();
     await everything(env, "eu");
     expect(new Set(calls.map((path) => path.split("(")[0]))).toEqual(
-      new Set(["conversations@eu.getByName", "mailboxes@eu.getByName"]),
+      new Set(["conversations@eu.getByName", "mailboxes@eu.getByName", "heralds@eu.getByName"]),
     );
     expect(calls.length).toBeGreaterThan(10);
   });
@@ -86,14 +92,14 @@ describe("on the platform", () => {
     const { calls, env } = double();
     await everything(env, "global");
     expect(new Set(calls.map((path) => path.split("(")[0]))).toEqual(
-      new Set(["conversations.getByName", "mailboxes.getByName"]),
+      new Set(["conversations.getByName", "mailboxes.getByName", "heralds.getByName"]),
     );
   });
 
   test("R5: names hold the tenant and random ids, so tenants never share an object", async () => {
     const { calls, env } = double();
     await everything(env, "eu");
-    for (const path of calls) expect(path).toMatch(/\(([\w-]{22})\/([\w-]{22})\)$/);
+    for (const path of calls) expect(path).toMatch(/\(([\w-]{22})\/([\w-]{22}|herald)\)$/);
   });
 
   test.each([undefined, "", "platform", "Simulated", "simulated ", "yes"])(
@@ -156,9 +162,10 @@ describe("the object's own guard", () => {
   test("R7: in the real runtime an object knows its name, and refuses data that belongs elsewhere", async () => {
     const home = { tenant: newId<TenantId>(), conversation: newId<ConversationId>() };
     const creator = { member: newId<MemberId>(), device: newId<never>() };
+    const decree = { revision: 1, policy: DEFAULT_POLICY, suspended: false };
     const found = (residency: "eu" | "global") =>
       runInDurableObject(conversationStub(env, { ...home, residency: "eu" }), (object) =>
-        object.found({ ...home, residency, creator, members: [] }),
+        object.found({ ...home, residency, creator, members: [], decree }),
       );
     await expect(found("global")).rejects.toMatchObject({ code: "wrong_residency" });
     await expect(found("eu")).resolves.toBeUndefined();

@@ -1,8 +1,10 @@
-// Owns what a conversation was founded as, in the object's SQLite: which one it is, where it lives, who made it, and its tenant's policy.
+// Owns what a conversation was founded as, in the object's SQLite: which one it is, where it lives, who made it, and the decree
+// it goes by.
 
 import { type ConversationId, groupId, type TenantId } from "../../schemas/ids.ts";
 import { DEFAULT_POLICY, type Policy, type Residency } from "../../schemas/policy.ts";
 import { Refusal } from "../../schemas/refusal.ts";
+import type { Decree } from "../decree.ts";
 import type { Who } from "./order.ts";
 
 /** What never changes about a conversation. */
@@ -13,23 +15,34 @@ export interface Founding {
   readonly creator: Who;
 }
 
-const TABLE =
-  "CREATE TABLE IF NOT EXISTS charter (one INTEGER PRIMARY KEY CHECK (one = 1), founding TEXT NOT NULL, policy TEXT NOT NULL)";
+// A charter of an older build has its policy beside the founding, from a token of unknown age: any decree is newer
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS charter (one INTEGER PRIMARY KEY CHECK (one = 1), founding TEXT NOT NULL, policy TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS decree (
+    one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL, policy TEXT NOT NULL, suspended INTEGER NOT NULL
+  );
+  INSERT OR IGNORE INTO decree SELECT 1, 0, policy, 0 FROM charter;`;
 
-/** The founding and the policy of one conversation. */
+const NO_DECREE: Decree = { revision: -1, policy: DEFAULT_POLICY, suspended: false };
+
+/** The founding of one conversation, and its tenant's decree. */
 export class Charter {
   readonly #sql: SqlStorage;
   #founding: Founding | undefined;
-  #policy: Policy = DEFAULT_POLICY;
+  #decree = NO_DECREE;
   #group: { readonly generation: number; readonly id: Uint8Array } | undefined;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    sql.exec(TABLE);
-    const [row] = sql.exec<{ founding: string; policy: string }>("SELECT founding, policy FROM charter").toArray();
-    if (row === undefined) return;
-    this.#founding = JSON.parse(row.founding) as Founding;
-    this.#policy = JSON.parse(row.policy) as Policy;
+    sql.exec(TABLES);
+    const [row] = sql.exec<{ founding: string }>("SELECT founding FROM charter").toArray();
+    if (row !== undefined) this.#founding = JSON.parse(row.founding) as Founding;
+    const [kept] = sql
+      .exec<{ revision: number; policy: string; suspended: number }>("SELECT revision, policy, suspended FROM decree")
+      .toArray();
+    if (kept === undefined) return;
+    const { revision, policy, suspended } = kept;
+    this.#decree = { revision, policy: JSON.parse(policy) as Policy, suspended: suspended === 1 };
   }
 
   /** @throws {Refusal} not_found — nobody has founded it */
@@ -39,7 +52,12 @@ export class Charter {
   }
 
   get policy(): Policy {
-    return this.#policy;
+    return this.#decree.policy;
+  }
+
+  /** Whether the tenant is suspended: nobody of it is served. */
+  get suspended(): boolean {
+    return this.#decree.suspended;
   }
 
   /** Founds the conversation; false when the same device did so before. @throws {Refusal} conflict — somebody else did */
@@ -49,17 +67,18 @@ export class Charter {
       if (member === founding.creator.member && device === founding.creator.device) return false;
       throw new Refusal("conflict");
     }
-    this.#sql.exec("INSERT INTO charter VALUES (1, ?, ?)", JSON.stringify(founding), JSON.stringify(this.#policy));
+    this.#sql.exec("INSERT INTO charter VALUES (1, ?, ?)", JSON.stringify(founding), JSON.stringify(this.policy));
     this.#founding = founding;
     return true;
   }
 
-  /** Takes over the policy a newer token brought; true when it says something else than before. */
-  adopt(policy: Policy): boolean {
+  /** Goes by a decree from now on, also before the founding; false when it is no newer than the one that holds. */
+  adopt(decree: Decree): boolean {
+    const { revision, policy, suspended } = decree;
+    if (revision <= this.#decree.revision) return false;
     const text = JSON.stringify(policy);
-    if (text === JSON.stringify(this.#policy)) return false;
-    this.#sql.exec("UPDATE charter SET policy = ?", text);
-    this.#policy = policy;
+    this.#sql.exec("INSERT OR REPLACE INTO decree VALUES (1, ?, ?, ?)", revision, text, suspended ? 1 : 0);
+    this.#decree = decree;
     return true;
   }
 

@@ -9,6 +9,7 @@ import { LIMITS, type Residency, type Role } from "../../schemas/policy.ts";
 import { isRefusal, Refusal } from "../../schemas/refusal.ts";
 import { Alarm } from "../alarm.ts";
 import { type Claims, readClaims } from "../claims.ts";
+import type { Decree } from "../decree.ts";
 import { Effects } from "../effects.ts";
 import type { Env } from "../env.ts";
 import { Rate } from "../rate.ts";
@@ -73,13 +74,15 @@ export class ConversationObject extends DurableObject<Env> {
     readonly conversation: ConversationId;
     readonly creator: Who;
     readonly members: readonly MemberId[];
+    readonly decree: Decree;
   }): void {
-    const { tenant, residency, conversation, creator } = input;
+    const { tenant, residency, conversation, creator, decree } = input;
     const { storage, charter, roster } = this.#parts;
     assertResidency(this.ctx, this.env, residency);
     const members = new Set([creator.member, ...input.members]);
     if (members.size > LIMITS.participants) throw new Refusal("quota");
     storage.transactionSync(() => {
+      charter.adopt(decree);
       if (!charter.found({ tenant, residency, conversation, creator })) return;
       for (const member of members) roster.admit(member);
       roster.found({ member: creator.member, device: creator.device });
@@ -124,6 +127,17 @@ export class ConversationObject extends DurableObject<Env> {
     storage.transactionSync(() => roster.expel(device));
     sockets.refuse(device, "device_revoked");
     this.#removed();
+  }
+
+  /** Goes by what the tenant's herald brings: a policy from the next send on; a suspension closes every socket. @throws {Refusal} wrong_residency */
+  adopt({ residency, decree }: { readonly residency: Residency; readonly decree: Decree }): void {
+    assertResidency(this.ctx, this.env, residency);
+    const { charter, sockets, alarm } = this.#parts;
+    // What came before is judged by what held then
+    this.#batch.flush();
+    if (!charter.adopt(decree)) return;
+    if (decree.suspended) for (const { device } of [...sockets.all()]) sockets.refuse(device, "tenant_suspended");
+    alarm.rearm();
   }
 
   /** Opens a device's socket; a refusal is the reason the socket is closed with. */
@@ -254,13 +268,16 @@ export class ConversationObject extends DurableObject<Env> {
     return isRefusal(error) ? error : new Refusal("internal", { reference: traceBug("conversation", error) });
   }
 
-  /** @throws {Refusal} not_found — not this tenant's, or the member is not in it; device_revoked; wrong_residency */
-  #check({ tenant, member, device, policy, residency }: Claims): void {
+  /** @throws {Refusal} not_found — not this tenant's, or the member is not in it; device_revoked; tenant_suspended;
+   * wrong_residency */
+  #check({ tenant, member, device, policy, revision, residency }: Claims): void {
     const { charter, roster, alarm } = this.#home();
     if (charter.founding.tenant !== tenant || charter.founding.residency !== residency) throw new Refusal("not_found");
     if (!roster.participants.has(member)) throw new Refusal("not_found");
     if (roster.expelled.has(device)) throw new Refusal("device_revoked");
-    if (charter.adopt(policy)) alarm.rearm();
+    // Only who is not suspended gets a token
+    if (charter.adopt({ revision, policy, suspended: false })) alarm.rearm();
+    if (charter.suspended) throw new Refusal("tenant_suspended");
   }
 
   /** @throws {Refusal} not_found — not founded; wrong_residency — founded, but not here */

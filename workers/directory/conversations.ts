@@ -2,7 +2,9 @@
 
 import * as v from "valibot";
 import { ConversationId, MemberId, type TenantId } from "../../schemas/ids.ts";
+import type { Decree } from "../decree.ts";
 import { rowsOf, run } from "./database.ts";
+import { readDecree, selectDecree } from "./decrees.ts";
 
 const ConversationRow = v.object({ created_by: MemberId, founding: v.string() });
 
@@ -33,15 +35,16 @@ export interface Founding {
 
 /**
  * Enters a conversation and its first participants, unless one of them is not an active member or the id is taken.
- * Returns what stands under this id afterwards. @throws {Refusal} unavailable
+ * Returns what stands under this id afterwards, and the decree that held when it was entered: a newer one will find it in the list.
+ * @throws {Refusal} unavailable
  */
 export async function insertConversation(
   tenant: TenantId,
   db: D1Database,
   { id, createdBy, members, founding, now }: Founding,
-): Promise<{ readonly createdBy: MemberId; readonly founding: string } | undefined> {
+): Promise<{ readonly createdBy: MemberId; readonly founding: string; readonly decree: Decree } | undefined> {
   const list = JSON.stringify(members);
-  const [, , rows = []] = await run(db, [
+  const [, , rows = [], decrees = []] = await run(db, [
     db
       .prepare(
         `INSERT INTO conversations (tenant_id, id, created_by, founding, created_at)
@@ -61,10 +64,12 @@ export async function insertConversation(
       )
       .bind(tenant, id, now, list, createdBy, founding),
     db.prepare("SELECT * FROM conversations WHERE tenant_id = ? AND id = ?").bind(tenant, id),
+    selectDecree(tenant, db),
   ]);
-  if (rows[0] === undefined) return undefined;
+  const decree = readDecree(decrees[0]);
+  if (rows[0] === undefined || decree === undefined) return undefined;
   const row = v.parse(ConversationRow, rows[0]);
-  return { createdBy: row.created_by, founding: row.founding };
+  return { createdBy: row.created_by, founding: row.founding, decree };
 }
 
 /** The conversations a member is in, oldest first, each with everybody who is. @throws {Refusal} unavailable */

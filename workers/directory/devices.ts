@@ -36,6 +36,8 @@ const Standing = v.pipe(
     role: Role,
     residency: Residency,
     policy: StoredPolicy,
+    revision: v.number(),
+    told: v.number(),
     signature_key: v.string(),
     revoked_at: v.nullable(v.number()),
     removed_at: v.nullable(v.number()),
@@ -46,12 +48,14 @@ const Standing = v.pipe(
     role: row.role,
     residency: row.residency,
     policy: row.policy,
+    revision: row.revision,
+    told: row.told === row.revision,
     signatureKey: row.signature_key,
     out: row.revoked_at !== null || row.removed_at !== null,
     suspended: row.suspended_at !== null,
   })),
 );
-/** How a device, its member and its tenant stand right now. `out`: revoked, or its member removed. */
+/** How a device, its member and its tenant stand right now. `out`: revoked, or its member removed; `told`: every object has the decree. */
 export type Standing = v.InferOutput<typeof Standing>;
 
 /** Makes the first device of a member that has this identity key; never a second one. */
@@ -106,7 +110,7 @@ export async function listDevices(tenant: TenantId, db: D1Database, member: Memb
 export async function findStanding(tenant: TenantId, db: D1Database, device: DeviceId): Promise<Standing | undefined> {
   const statement = db.prepare(
     `SELECT devices.member_id, devices.signature_key, devices.revoked_at, members.role, members.removed_at,
-            tenants.residency, tenants.policy, tenants.suspended_at
+            tenants.residency, tenants.policy, tenants.revision, tenants.told, tenants.suspended_at
        FROM devices
        JOIN members ON members.tenant_id = devices.tenant_id AND members.id = devices.member_id
        JOIN tenants ON tenants.id = devices.tenant_id

@@ -15,8 +15,18 @@ const TenantRow = v.pipe(
     residency: Residency,
     policy: StoredPolicy,
     suspended_at: v.nullable(v.number()),
+    revision: v.number(),
+    told: v.number(),
   }),
-  v.transform(({ suspended_at: suspendedAt, ...row }) => ({ ...row, suspendedAt })),
+  v.transform(({ id, name, residency, policy, ...row }) => ({
+    id,
+    name,
+    residency,
+    policy,
+    suspendedAt: row.suspended_at,
+    /** Every object has confirmed the newest decree. */
+    told: row.told === row.revision,
+  })),
 );
 type TenantRow = v.InferOutput<typeof TenantRow>;
 
@@ -39,7 +49,7 @@ export async function findTenant(tenant: TenantId, db: D1Database): Promise<Tena
   return row && v.parse(TenantRow, row);
 }
 
-/** Replaces the tenant's policy; devices learn it with their next token. @throws {Refusal} unavailable */
+/** Replaces the tenant's policy; a herald carries it to the objects. @throws {Refusal} unavailable */
 export async function setPolicy(tenant: TenantId, db: D1Database, policy: Policy): Promise<void> {
   await rowsOf(db, db.prepare("UPDATE tenants SET policy = ? WHERE id = ?").bind(JSON.stringify(policy), tenant));
 }

@@ -3,10 +3,11 @@
 import { DurableObject } from "cloudflare:workers";
 import { decodeFrame, encodeFrame, MailboxClientFrame, type MailboxServerFrame } from "../../schemas/frames.ts";
 import type { ConversationId, DeviceId } from "../../schemas/ids.ts";
-import { LIMITS } from "../../schemas/policy.ts";
+import { LIMITS, type Residency } from "../../schemas/policy.ts";
 import { isRefusal, REFUSED_CLOSE, Refusal } from "../../schemas/refusal.ts";
 import { Alarm } from "../alarm.ts";
 import { readClaims } from "../claims.ts";
+import type { Decree } from "../decree.ts";
 import { Effects } from "../effects.ts";
 import type { Env } from "../env.ts";
 import { Rate } from "../rate.ts";
@@ -137,11 +138,21 @@ export class MailboxObject extends DurableObject<Env> {
     this.#shutOut(devices);
   }
 
+  /** Goes by what the tenant's herald brings: a suspension closes every socket. @throws {Refusal} wrong_residency */
+  adopt({ residency, decree }: { readonly residency: Residency; readonly decree: Decree }): void {
+    assertResidency(this.ctx, this.env, residency);
+    if (!this.#owner.adopt(decree) || !decree.suspended) return;
+    for (const socket of this.ctx.getWebSockets()) socket.close(REFUSED_CLOSE, "tenant_suspended");
+  }
+
   /** Opens a device's socket; a refusal is the reason the socket is closed with. */
   override fetch(request: Request): Response {
-    const { tenant, residency, member, device } = readClaims(request.headers);
+    const { tenant, residency, member, device, revision } = readClaims(request.headers);
     try {
       this.open({ tenant, residency, member, device });
+      // Only who is not suspended gets a token
+      this.#owner.adopt({ revision, suspended: false });
+      if (this.#owner.suspended) throw new Refusal("tenant_suspended");
     } catch (error) {
       return refuseUpgrade(explain(error).code);
     }
@@ -153,6 +164,8 @@ export class MailboxObject extends DurableObject<Env> {
   }
 
   override webSocketMessage(socket: WebSocket, message: ArrayBuffer | string): void {
+    // A socket that this object has closed may still bring what was under way
+    if (this.#owner.suspended) return;
     try {
       this.#receive(socket, message);
     } catch (error) {

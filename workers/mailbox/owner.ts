@@ -1,8 +1,10 @@
-// Owns whose mailbox it is, in the mailbox's SQLite: member, residency, and which of the member's devices are in use or revoked.
+// Owns whose mailbox it is, in the mailbox's SQLite: member, residency, which of the member's devices are in use or revoked,
+// and whether its tenant is suspended.
 
 import type { DeviceId, MemberId, TenantId } from "../../schemas/ids.ts";
 import type { Residency } from "../../schemas/policy.ts";
 import { Refusal } from "../../schemas/refusal.ts";
+import type { Decree } from "../decree.ts";
 
 /** The member a mailbox belongs to. */
 export interface Home {
@@ -13,7 +15,8 @@ export interface Home {
 
 const TABLES = `
   CREATE TABLE IF NOT EXISTS owner (one INTEGER PRIMARY KEY CHECK (one = 1), home TEXT NOT NULL, closed INTEGER NOT NULL);
-  CREATE TABLE IF NOT EXISTS devices (device TEXT PRIMARY KEY, revoked INTEGER NOT NULL) WITHOUT ROWID;`;
+  CREATE TABLE IF NOT EXISTS devices (device TEXT PRIMARY KEY, revoked INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS decree (one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL, suspended INTEGER NOT NULL);`;
 
 /** The owner of one mailbox. */
 export class Owner {
@@ -60,6 +63,23 @@ export class Owner {
   /** No device can be registered any more. */
   close(): void {
     this.#sql.exec("UPDATE owner SET closed = 1");
+  }
+
+  /** Goes by a decree from now on, also before anybody has opened the mailbox; false when it is no newer than the one that holds. */
+  adopt({ revision, suspended }: Pick<Decree, "revision" | "suspended">): boolean {
+    const { rowsWritten } = this.#sql.exec(
+      `INSERT INTO decree VALUES (1, ?, ?)
+       ON CONFLICT DO UPDATE SET revision = excluded.revision, suspended = excluded.suspended WHERE excluded.revision > revision`,
+      revision,
+      suspended ? 1 : 0,
+    );
+    return rowsWritten > 0;
+  }
+
+  /** Whether the tenant is suspended: nobody of it is served. */
+  get suspended(): boolean {
+    const [row] = this.#sql.exec<{ suspended: number }>("SELECT suspended FROM decree").toArray();
+    return row?.suspended === 1;
   }
 
   #closed(): boolean {

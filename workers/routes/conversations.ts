@@ -54,15 +54,14 @@ export const conversations = new Hono<App>()
     const members = [...new Set([member, ...others])].sort();
     if (members.length > LIMITS.participants) throw new Refusal("quota");
     const digest = await crypto.subtle.digest("SHA-256", utf8(members.join()));
-    const founding = toBase64url(new Uint8Array(digest));
-    const wanted = { id: conversation, createdBy: member, members, founding, now: Date.now() };
+    const fingerprint = toBase64url(new Uint8Array(digest));
+    const wanted = { id: conversation, createdBy: member, members, founding: fingerprint, now: Date.now() };
     const kept = await insertConversation(tenant, c.env.DIRECTORY, wanted);
     if (kept === undefined) throw new Refusal("not_found");
-    if (kept.createdBy !== member || kept.founding !== founding) throw new Refusal("conflict");
+    if (kept.createdBy !== member || kept.founding !== fingerprint) throw new Refusal("conflict");
     const creator = { member, device };
-    await reach(async () =>
-      conversationStub(c.env, { ...caller, conversation }).found({ tenant, residency, conversation, creator, members }),
-    );
+    const founding = { tenant, residency, conversation, creator, members, decree: kept.decree };
+    await reach(async () => conversationStub(c.env, { ...caller, conversation }).found(founding));
     await dropGone(c.env, caller, conversation, members);
     return c.body(null, 204);
   })

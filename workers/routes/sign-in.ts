@@ -5,6 +5,7 @@ import { ChallengeBody, SignInBody } from "../../schemas/api.ts";
 import { signInPayload } from "../../schemas/credential.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import { type App, assertGood, issueChallenge, issueToken, verifyChallenge, verifySignature } from "../auth.ts";
+import { proclaim } from "../decree.ts";
 import { sweepDepartures } from "../departures.ts";
 import { findStanding, touchDevice } from "../directory/devices.ts";
 import { readBody } from "../input.ts";
@@ -30,7 +31,10 @@ export const tokens = new Hono<App>().post("/", async (c) => {
     standing !== undefined && (await verifySignature(standing.signatureKey, signature, signInPayload(challenge)));
   // Only the holder of the key learns that there is such a device, and how it stands
   if (!signed) throw new Refusal("not_found");
-  const { residency } = assertGood(standing);
+  const { residency, told } = standing;
+  // Also for a suspended tenant: nobody of it gets past the next line
+  if (!told) c.executionCtx.waitUntil(proclaim(c.env, { tenant, residency }).catch(() => trace("chores", { tenant })));
+  assertGood(standing);
   const chores = [
     touchDevice(tenant, c.env.DIRECTORY, { device, now: Date.now() }),
     sweepDepartures(c.env, { tenant, residency }),

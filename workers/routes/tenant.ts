@@ -6,6 +6,7 @@ import { type TenantAnswer, TenantPatch } from "../../schemas/api.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import { announceChange } from "../announcement.ts";
 import { type App, assertAdmin, signedIn } from "../auth.ts";
+import { proclaim } from "../decree.ts";
 import { findTenant, setPolicy } from "../directory/tenants.ts";
 import { readBody } from "../input.ts";
 
@@ -20,6 +21,7 @@ export const tenant = new Hono<App>()
     assertAdmin(c.var.caller);
     const { policy } = await readBody(c, TenantPatch);
     await setPolicy(c.var.caller.tenant, c.env.DIRECTORY, policy);
+    await proclaim(c.env, c.var.caller);
     c.executionCtx.waitUntil(announceChange(c.env, c.var.caller));
     return c.body(null, 204);
   });

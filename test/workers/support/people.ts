@@ -156,7 +156,12 @@ export async function signIn({ tenant, device, deviceKey }: Newcomer, options: C
   return call("POST", "/api/tokens", { ...options, body: { challenge: body.challenge, signature } });
 }
 
-/** Suspends a tenant, as its operator does. */
+/** Suspends a tenant (PUT), lifts that (DELETE) or asks (GET), as its operator does. */
+export function decide(method: "PUT" | "DELETE" | "GET", tenant: string, options: Call = {}): Promise<Answer> {
+  return call(method, `/api/operator/tenants/${tenant}/suspension`, { token: env.OPERATOR_SECRET, ...options });
+}
+
+/** Suspends a tenant in the directory alone, without telling anybody. */
 export async function suspend(tenant: TenantId): Promise<void> {
   await env.DIRECTORY.prepare("UPDATE tenants SET suspended_at = 1 WHERE id = ?").bind(tenant).run();
 }

@@ -9,6 +9,7 @@ import { DEFAULT_POLICY, type Policy } from "../../../schemas/policy.ts";
 import { isRefusal } from "../../../schemas/refusal.ts";
 import type { Claims } from "../../../workers/claims.ts";
 import type { ConversationObject } from "../../../workers/conversation/object.ts";
+import type { Decree } from "../../../workers/decree.ts";
 import type { MailboxObject } from "../../../workers/mailbox/object.ts";
 import { Line } from "./line.ts";
 import { privateMessage, publicCommit } from "./mls-bytes.ts";
@@ -36,12 +37,19 @@ export class Room {
   readonly conversation = newId<ConversationId>();
   readonly founder: Device = device();
   policy: Policy = DEFAULT_POLICY;
+  revision = 1;
+
+  /** What tokens say from now on. */
+  decide(change: Partial<Policy>): void {
+    this.policy = { ...this.policy, ...change };
+    this.revision++;
+  }
 
   /** Founds a conversation; everybody's mailbox is open. */
   static async found(...others: readonly Device[]): Promise<Room> {
     const room = new Room();
     for (const who of [room.founder, ...others]) await room.openMailbox(who);
-    await room.stub.found({ ...room.home, creator: room.founder, members: others.map(({ member }) => member) });
+    await room.stub.found({ ...room.founding, members: others.map(({ member }) => member) });
     return room;
   }
 
@@ -57,6 +65,17 @@ export class Room {
     return { tenant: this.tenant, residency: "eu", conversation: this.conversation } as const;
   }
 
+  /** As the Worker founds it. */
+  get founding() {
+    const { home, founder: creator, decree } = this;
+    return { ...home, creator, members: [], decree };
+  }
+
+  /** What holds for the tenant now. */
+  get decree(): Decree {
+    return { revision: this.revision, policy: this.policy, suspended: false };
+  }
+
   get stub(): DurableObjectStub<ConversationObject> {
     return env.CONVERSATIONS.getByName(`eu:${this.tenant}/${this.conversation}`);
   }
@@ -70,8 +89,8 @@ export class Room {
   }
 
   claims(who: Device): Claims {
-    const { tenant, policy } = this;
-    return { tenant, ...who, role: "member", residency: "eu", policy, expiresAt: Date.now() + 600_000 };
+    const { tenant, policy, revision } = this;
+    return { tenant, ...who, role: "member", residency: "eu", policy, revision, expiresAt: Date.now() + 600_000 };
   }
 
   credential(who: Device): Credential {

@@ -8,7 +8,7 @@ declare global {
   namespace Cloudflare {
     interface GlobalProps {
       readonly mainModule: typeof import("../../../workers/index.ts");
-      readonly durableNamespaces: "ConversationObject" | "KeyLogObject" | "MailboxObject";
+      readonly durableNamespaces: "ConversationObject" | "HeraldObject" | "KeyLogObject" | "MailboxObject";
     }
     interface Env {
       readonly DIRECTORY: D1Database;
