@@ -111,13 +111,16 @@ export class Acceptance {
   }
 
   #commit(session: Session, frame: CommitFrame, { now }: Round): Envelope {
-    const { log, roster, effects } = this.#parts;
+    const { log, roster, resets, effects } = this.#parts;
     const change = acceptCommit(this.#standing(), session, frame);
+    const isReset = change.generation !== log.head.generation;
+    if (isReset) resets.take(session.member, now);
     this.#checkRoom();
     const acceptedAt = log.acceptedAt(now);
     const envelope = log.append({ id: frame.id, bytes: frame.bytes, acceptedAt, expiresAt: null });
-    log.enter(change.epoch, frame.groupInfo);
-    roster.apply(change, envelope.seq);
+    log.enter(change, frame.groupInfo);
+    if (isReset) roster.reseat(change, envelope.seq);
+    else roster.apply(change, envelope.seq);
     for (const { devices, bytes } of frame.welcomes) effects.add(welcomes(devices, log.head), now, bytes);
     return envelope;
   }

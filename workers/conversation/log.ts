@@ -131,10 +131,10 @@ export class Log {
   }
 
   /** Enters the epoch after an accepted commit and keeps its GroupInfo in place of the last. */
-  enter(epoch: number, groupInfo: Uint8Array): void {
-    this.#sql.exec("UPDATE log_head SET epoch = ?", epoch);
+  enter({ generation, epoch }: Pick<Head, "generation" | "epoch">, groupInfo: Uint8Array): void {
+    this.#sql.exec("UPDATE log_head SET generation = ?, epoch = ?", generation, epoch);
     this.#sql.exec("INSERT OR REPLACE INTO group_info VALUES (1, ?)", groupInfo);
-    this.#head = { ...this.#head, epoch };
+    this.#head = { ...this.#head, generation, epoch };
   }
 
   /** GroupInfo of the current epoch; null before the first commit. */

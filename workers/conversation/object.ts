@@ -24,6 +24,7 @@ import type { Who } from "./order.ts";
 import { Pages } from "./pages.ts";
 import type { MailboxEffect, Parts } from "./parts.ts";
 import { Receipts } from "./receipts.ts";
+import { Resets } from "./resets.ts";
 import { Roster } from "./roster.ts";
 import { type Session, Sockets } from "./sockets.ts";
 import { dueAt, FORGET_AFTER, sweep } from "./sweeps.ts";
@@ -52,7 +53,8 @@ export class ConversationObject extends DurableObject<Env> {
     const sockets = new Sockets(ctx);
     const effects = new Effects<MailboxEffect>(sql, (effect, parcel) => this.#carry(effect, parcel));
     const alarm = new Alarm(storage, () => dueAt(this.#parts, Date.now()));
-    this.#parts = { storage, charter: new Charter(sql), log: new Log(sql), roster, sockets, effects, alarm };
+    const resets = new Resets(sql);
+    this.#parts = { storage, charter: new Charter(sql), log: new Log(sql), roster, resets, sockets, effects, alarm };
     this.#pages = new Pages(this.#parts.log);
     this.#receipts = new Receipts(roster, sockets, () => this.#settled());
     this.#acceptance = new Acceptance(this.#parts, this.#receipts);

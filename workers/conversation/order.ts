@@ -35,8 +35,12 @@ export interface Standing {
   readonly pending: readonly number[];
 }
 
-/** What an accepted commit makes of the group. `joined` sit down on the leftmost blank leaves, in this order, after `removed` have left. */
+/**
+ * What an accepted commit makes of the group. `joined` sit down on the leftmost blank leaves, in this order, after `removed` have left.
+ * In a new generation nobody sits where he sat: `seats` are all there are.
+ */
 export interface Change {
+  readonly generation: number;
   readonly epoch: number;
   readonly joined: readonly Who[];
   readonly removed: readonly number[];
@@ -60,7 +64,7 @@ export function acceptSend(standing: Standing, who: Who, bytes: Uint8Array): voi
 /**
  * Decides over one commit with its welcomes.
  * @throws {Refusal} malformed — no readable commit of this conversation; stale_generation, stale_epoch — made for another state of the group;
- *   commit_forbidden — it adds, removes or welcomes somebody it may not
+ *   commit_forbidden — it adds, removes or welcomes somebody it may not, or begins a generation otherwise than a reset does
  */
 export function acceptCommit(
   standing: Standing,
@@ -69,13 +73,40 @@ export function acceptCommit(
 ): Change {
   const facts = readCommit(bytes);
   if (facts === undefined) throw new Refusal("malformed");
+  if (beginsNext(standing, facts)) return acceptReset(standing, who, { facts, welcomes });
   checkPlace(standing, facts);
   const joined =
     facts.joiner === null ? checkMember(standing, who, facts) : checkJoiner(standing, who, facts.joiner, facts);
   checkWelcomes(facts.joiner === null ? joined : [], welcomes);
   const seats = applyToLeaves<Who>(standing.seats, { removed: facts.removed, added: joined });
   if (seats === undefined) throw new Refusal("commit_forbidden");
-  return { epoch: standing.epoch + 1, joined, removed: facts.removed, seats };
+  return { generation: standing.generation, epoch: standing.epoch + 1, joined, removed: facts.removed, seats };
+}
+
+/** Whether a commit is the first of the generation after the present one. */
+function beginsNext({ conversation, generation }: Standing, header: Header): boolean {
+  const id = readGroupId(header.groupId);
+  return id?.conversation === conversation && id.generation === generation + 1 && header.epoch === 0;
+}
+
+/**
+ * A reset: a participant's device, alone in a new group, commits in whom it can. Nobody is asked what the old group was worth: it may be
+ * beyond repair for everybody but the device that broke it.
+ */
+function acceptReset(
+  standing: Standing,
+  who: Who,
+  { facts, welcomes }: { facts: CommitFacts; welcomes: CommitFrame["welcomes"] },
+): Change {
+  const { sender, added, removed } = facts;
+  const joined = added.map(({ member, device }) => ({ member, device }));
+  const seats = [{ member: who.member, device: who.device }, ...joined];
+  const isAlone = sender === 0 && removed.length === 0 && belongs(standing, who);
+  const isOnce = new Set(seats.map(({ device }) => device)).size === seats.length;
+  if (!isAlone || !isOnce || !added.every((credential) => mayEnter(standing, credential)))
+    throw new Refusal("commit_forbidden");
+  checkWelcomes(joined, welcomes);
+  return { generation: standing.generation + 1, epoch: 1, joined: seats, removed: [], seats };
 }
 
 function checkPlace(standing: Standing, header: Header): void {
@@ -84,7 +115,10 @@ function checkPlace(standing: Standing, header: Header): void {
     const known = readGroupId(header.groupId)?.conversation === conversation;
     throw known ? new Refusal("stale_generation", { generation }) : new Refusal("malformed");
   }
-  if (header.epoch !== epoch) throw new Refusal("stale_epoch", { epoch });
+  if (header.epoch === epoch) return;
+  // Nothing but a reset is made for epoch 0 of a later generation: another one came first
+  const isLateReset = generation > 0 && header.epoch === 0;
+  throw isLateReset ? new Refusal("stale_generation", { generation }) : new Refusal("stale_epoch", { epoch });
 }
 
 /** A commit by a device of the group: its adds may come in, its removes may go. */
@@ -117,8 +151,12 @@ function mayRemove(seat: Seat | null | undefined, who: Who): boolean {
   return seat != null && (seat.pending || seat.member === who.member);
 }
 
-function mayEnter(standing: Standing, { tenant, member, device }: Credential): boolean {
-  return tenant === standing.tenant && standing.participants.has(member) && !standing.expelled.has(device);
+function mayEnter(standing: Standing, credential: Credential): boolean {
+  return credential.tenant === standing.tenant && belongs(standing, credential);
+}
+
+function belongs({ participants, expelled }: Standing, { member, device }: Who): boolean {
+  return participants.has(member) && !expelled.has(device);
 }
 
 /** Welcomes go to the devices a commit adds, each once, and to nobody else. */

@@ -5,6 +5,7 @@ import type { Alarm } from "../alarm.ts";
 import type { Effects } from "../effects.ts";
 import type { Charter } from "./charter.ts";
 import type { Log } from "./log.ts";
+import type { Resets } from "./resets.ts";
 import type { Roster } from "./roster.ts";
 import type { Sockets } from "./sockets.ts";
 
@@ -20,6 +21,7 @@ export interface Parts {
   readonly charter: Charter;
   readonly log: Log;
   readonly roster: Roster;
+  readonly resets: Resets;
   readonly sockets: Sockets;
   readonly effects: Effects<MailboxEffect>;
   readonly alarm: Alarm;

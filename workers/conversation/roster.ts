@@ -4,9 +4,12 @@
 import type { DeviceId, MemberId } from "../../schemas/ids.ts";
 import type { Change, Seat, Who } from "./order.ts";
 
-/** A device's seat. `confirmed`: everything up to this seq is durable there; `nudged`: it was told that there is something new. */
+/**
+ * A device's seat. `confirmed`: everything up to this seq is durable there; `nudged`: it was told that there is something new. Without a
+ * `leaf`: it sat in an earlier group and has yet to come into this one; until then it is waited for.
+ */
 export interface RosterSeat extends Seat {
-  readonly leaf: number;
+  readonly leaf: number | null;
   pending: boolean;
   confirmed: number;
   nudged: boolean;
@@ -16,9 +19,9 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS participants (member TEXT PRIMARY KEY) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS expelled (device TEXT PRIMARY KEY) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS seats (
-    leaf INTEGER PRIMARY KEY, member TEXT NOT NULL, device TEXT NOT NULL UNIQUE,
+    device TEXT PRIMARY KEY, member TEXT NOT NULL, leaf INTEGER,
     confirmed INTEGER NOT NULL, nudged INTEGER NOT NULL, pending INTEGER NOT NULL
-  );`;
+  ) WITHOUT ROWID;`;
 
 /** The people and devices of one conversation. */
 export class Roster {
@@ -27,6 +30,7 @@ export class Roster {
   participants = new Set<MemberId>();
   expelled = new Set<DeviceId>();
   seats: (RosterSeat | null)[] = [];
+  readonly #waitedFor = new Map<DeviceId, RosterSeat>();
   leafOf = new Map<DeviceId, number>();
   pending: number[] = [];
 
@@ -42,13 +46,9 @@ export class Roster {
     this.participants = new Set(this.#column<MemberId>("SELECT member FROM participants"));
     this.expelled = new Set(this.#column<DeviceId>("SELECT device FROM expelled"));
     this.seats = [];
-    const rows = this.#sql.exec<SeatRow>(
-      "SELECT leaf, member, device, confirmed, nudged, pending FROM seats ORDER BY leaf",
-    );
-    for (const row of rows) {
-      while (this.seats.length < row.leaf) this.seats.push(null);
-      this.seats.push(toSeat(row));
-    }
+    this.#waitedFor.clear();
+    const rows = this.#sql.exec<SeatRow>("SELECT leaf, member, device, confirmed, nudged, pending FROM seats");
+    for (const row of rows) this.#place(toSeat(row));
     this.#index();
     this.#unsaved.clear();
     for (const [device, seq] of confirmed) this.confirm(device, seq);
@@ -56,13 +56,14 @@ export class Roster {
 
   seatOf(device: DeviceId): RosterSeat | undefined {
     const leaf = this.leafOf.get(device);
-    return leaf === undefined ? undefined : (this.seats[leaf] ?? undefined);
+    return (leaf === undefined ? undefined : this.seats[leaf]) ?? this.#waitedFor.get(device);
   }
 
-  /** The seats that fit. */
+  /** The seats that fit, with or without a leaf. */
   select(fits: (seat: RosterSeat) => boolean): RosterSeat[] {
     const found: RosterSeat[] = [];
     for (const seat of this.seats) if (seat !== null && fits(seat)) found.push(seat);
+    for (const seat of this.#waitedFor.values()) if (fits(seat)) found.push(seat);
     return found;
   }
 
@@ -91,12 +92,31 @@ export class Roster {
     this.#index();
   }
 
-  /** Applies an accepted commit, stored at `seq`. Who joins by it can read what comes after, so everything up to `seq` counts as confirmed. */
+  /**
+   * Applies an accepted commit, stored at `seq`. Who joins by it can read what comes after, so everything up to `seq` counts as confirmed,
+   * unless it was waited for.
+   */
   apply({ seats, joined, removed }: Change, seq: number): void {
     const arrived = new Set(joined.map(({ device }) => device));
     for (const leaf of removed) this.#vacate(leaf);
     for (const [leaf, who] of seats.entries()) if (who !== null && arrived.has(who.device)) this.#seat(leaf, who, seq);
     this.seats.length = seats.length;
+    this.#index();
+  }
+
+  /**
+   * Seats everybody anew in the group that begins at `seq`. Whoever sat in the old one can still read what came before and keeps what it
+   * has confirmed; without a seat in the new one it is waited for, unless its removal was pending.
+   */
+  reseat({ seats }: Change, seq: number): void {
+    const before = new Map(this.select(({ pending }) => !pending).map((seat) => [seat.device, seat]));
+    this.#sql.exec("DELETE FROM seats");
+    this.#unsaved.clear();
+    this.#waitedFor.clear();
+    for (const [device, seat] of before) this.#waitedFor.set(device, { ...seat, leaf: null });
+    this.seats = [];
+    for (const [leaf, who] of seats.entries()) if (who !== null) this.#seat(leaf, who, seq);
+    for (const seat of this.#waitedFor.values()) this.#write(seat);
     this.#index();
   }
 
@@ -117,7 +137,7 @@ export class Roster {
   }
 
   setNudged(seat: RosterSeat, nudged: boolean): void {
-    this.#sql.exec("UPDATE seats SET nudged = ? WHERE leaf = ?", nudged ? 1 : 0, seat.leaf);
+    this.#sql.exec("UPDATE seats SET nudged = ? WHERE device = ?", nudged ? 1 : 0, seat.device);
     seat.nudged = nudged;
   }
 
@@ -125,6 +145,7 @@ export class Roster {
   passed(): number {
     let least = Number.POSITIVE_INFINITY;
     for (const seat of this.seats) if (seat !== null && !seat.pending) least = Math.min(least, seat.confirmed);
+    for (const { confirmed } of this.#waitedFor.values()) least = Math.min(least, confirmed);
     return Number.isFinite(least) ? least : 0;
   }
 
@@ -141,10 +162,19 @@ export class Roster {
 
   #removeSeats(matches: (seat: RosterSeat) => boolean): void {
     for (const seat of this.select((one) => !one.pending && matches(one))) {
-      this.#sql.exec("UPDATE seats SET pending = 1 WHERE leaf = ?", seat.leaf);
-      seat.pending = true;
+      if (seat.leaf === null) this.#forget(seat);
+      else {
+        this.#sql.exec("UPDATE seats SET pending = 1 WHERE device = ?", seat.device);
+        seat.pending = true;
+      }
     }
     this.#index();
+  }
+
+  #forget(seat: RosterSeat): void {
+    this.#sql.exec("DELETE FROM seats WHERE device = ?", seat.device);
+    this.#unsaved.delete(seat);
+    this.#waitedFor.delete(seat.device);
   }
 
   #vacate(leaf: number): void {
@@ -155,15 +185,34 @@ export class Roster {
   }
 
   #seat(leaf: number, { member, device }: Who, confirmed: number): void {
-    this.#sql.exec("INSERT INTO seats VALUES (?, ?, ?, ?, 0, 0)", leaf, member, device, confirmed);
-    while (this.seats.length < leaf) this.seats.push(null);
-    this.seats[leaf] = { leaf, member, device, confirmed, nudged: false, pending: false };
+    const waited = this.#waitedFor.get(device) ?? { confirmed, nudged: false };
+    const seat: RosterSeat = { member, device, pending: false, ...waited, leaf };
+    this.#waitedFor.delete(device);
+    this.#place(seat);
+    this.#write(seat);
+  }
+
+  #place(seat: RosterSeat): void {
+    if (seat.leaf === null) this.#waitedFor.set(seat.device, seat);
+    else {
+      while (this.seats.length < seat.leaf) this.seats.push(null);
+      this.seats[seat.leaf] = seat;
+    }
+  }
+
+  #write({ device, member, leaf, confirmed, nudged, pending }: RosterSeat): void {
+    const row = [device, member, leaf, confirmed, nudged ? 1 : 0, pending ? 1 : 0];
+    this.#sql.exec("INSERT OR REPLACE INTO seats VALUES (?, ?, ?, ?, ?, ?)", ...row);
   }
 
   #index(): void {
     this.leafOf = new Map();
-    for (const seat of this.seats) if (seat !== null) this.leafOf.set(seat.device, seat.leaf);
-    this.pending = this.seats.flatMap((seat) => (seat?.pending ? [seat.leaf] : []));
+    this.pending = [];
+    for (const [leaf, seat] of this.seats.entries()) {
+      if (seat === null) continue;
+      this.leafOf.set(seat.device, leaf);
+      if (seat.pending) this.pending.push(leaf);
+    }
   }
 
   #column<Id extends string>(query: string): Id[] {
@@ -172,7 +221,7 @@ export class Roster {
 }
 
 interface SeatRow extends Record<string, SqlStorageValue> {
-  leaf: number;
+  leaf: number | null;
   member: string;
   device: string;
   confirmed: number;

@@ -169,10 +169,10 @@ export class Peer {
   post(
     epoch: number,
     text: string,
-    more: { id?: Uint8Array<ArrayBuffer>; expiresIn?: number } = {},
+    more: { id?: Uint8Array<ArrayBuffer>; expiresIn?: number; generation?: number } = {},
   ): Uint8Array<ArrayBuffer> {
-    const { id = randomBytes(16), ...rest } = more;
-    const bytes = privateMessage({ conversation: this.room.conversation, epoch }, text);
+    const { id = randomBytes(16), generation = 0, ...rest } = more;
+    const bytes = privateMessage({ conversation: this.room.conversation, generation, epoch }, text);
     this.socket.say({ type: "send", id, bytes, ...rest });
     return id;
   }
@@ -181,7 +181,7 @@ export class Peer {
   async send(
     epoch: number,
     text: string,
-    more: { id?: Uint8Array<ArrayBuffer>; expiresIn?: number } = {},
+    more: { id?: Uint8Array<ArrayBuffer>; expiresIn?: number; generation?: number } = {},
   ): Promise<EnvelopesFrame> {
     this.post(epoch, text, more);
     return this.next("envelopes");
@@ -189,19 +189,22 @@ export class Peer {
 
   commitFrame(change: Commit): CommitFrame {
     const { room } = this;
-    const { epoch, sender, joiner, added = [], removed = [], welcomes } = change;
+    const { generation = 0, epoch, sender, joiner, added = [], removed = [], welcomes } = change;
     const credentials = {
       added: added.map((who) => room.credential(who)),
       ...(joiner && { joiner: room.credential(joiner) }),
     };
-    const bytes = publicCommit({ conversation: room.conversation, epoch }, { sender, removed, ...credentials });
+    const bytes = publicCommit(
+      { conversation: room.conversation, generation, epoch },
+      { sender, removed, ...credentials },
+    );
     const groups = welcomes ?? (added.length > 0 ? [{ devices: [...added], bytes: utf8("welcome") }] : []);
     return {
       type: "commit",
       id: randomBytes(16),
       bytes,
       welcomes: groups,
-      groupInfo: utf8(`group info after ${epoch}`),
+      groupInfo: utf8(`group info after ${generation === 0 ? "" : `${generation}/`}${epoch}`),
     };
   }
 
@@ -213,6 +216,7 @@ export class Peer {
 }
 
 interface Commit {
+  readonly generation?: number;
   readonly epoch: number;
   readonly sender: number | null;
   readonly joiner?: Device;
