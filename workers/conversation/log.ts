@@ -6,6 +6,7 @@ import { chain, digestOf, GENESIS } from "../../schemas/chain.ts";
 import type { Envelope, Head } from "../../schemas/frames.ts";
 import { LIMITS } from "../../schemas/policy.ts";
 import { Refusal } from "../../schemas/refusal.ts";
+import { Expiries } from "./expiries.ts";
 
 /** What is to be appended. Times in ms. */
 interface Draft {
@@ -34,12 +35,12 @@ interface Row extends Record<string, SqlStorageValue> {
 const HANDFUL = 50;
 const MOST_BYTES = 9_000_000_000;
 
+// The bytes come last: SQLite reads through them to get at what stands behind
 const TABLES = `
   CREATE TABLE IF NOT EXISTS log (
-    seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bytes BLOB, digest BLOB NOT NULL, hash BLOB NOT NULL,
-    accepted_at INTEGER NOT NULL, expires_at INTEGER
+    seq INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, accepted_at INTEGER NOT NULL, expires_at INTEGER,
+    digest BLOB NOT NULL, hash BLOB NOT NULL, bytes BLOB
   );
-  CREATE INDEX IF NOT EXISTS log_expiry ON log (expires_at) WHERE expires_at IS NOT NULL AND bytes IS NOT NULL;
   CREATE TABLE IF NOT EXISTS log_head (
     one INTEGER PRIMARY KEY CHECK (one = 1), generation INTEGER NOT NULL, epoch INTEGER NOT NULL,
     base_seq INTEGER NOT NULL, base_hash BLOB NOT NULL, base_at INTEGER NOT NULL
@@ -50,6 +51,7 @@ const TABLES = `
 /** One conversation's log. Nothing here awaits, so a caller's block of appends is one atomic write of the platform. */
 export class Log {
   readonly #sql: SqlStorage;
+  readonly #expiries: Expiries;
   #head: Head = { seq: 0, hash: GENESIS, epoch: 0, generation: 0 };
   #base = 0;
   #lastAt = 0;
@@ -57,6 +59,7 @@ export class Log {
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     sql.exec(TABLES);
+    this.#expiries = new Expiries(sql);
     this.reload();
   }
 
@@ -72,6 +75,7 @@ export class Log {
         "SELECT seq, hash, accepted_at FROM log ORDER BY seq DESC LIMIT 1",
       )
       .toArray();
+    this.#expiries.reload();
     this.#base = base_seq;
     this.#lastAt = last?.accepted_at ?? base_at;
     this.#head = { seq: last?.seq ?? base_seq, hash: new Uint8Array(last?.hash ?? base_hash), epoch, generation };
@@ -125,6 +129,7 @@ export class Log {
       expiresAt,
     );
     if (rowsWritten === 0) throw new Refusal("conflict");
+    if (expiresAt !== null) this.#expiries.note(seq, expiresAt);
     this.#head = { ...this.#head, seq, hash };
     this.#lastAt = acceptedAt;
     return { seq, id, acceptedAt, expiresAt, bytes, digest: null };
@@ -171,11 +176,7 @@ export class Log {
 
   /** When the next envelope expires, in ms; null when none will. */
   nextExpiry(): number | null {
-    return this.#sql
-      .exec<{ at: number | null }>(
-        "SELECT min(expires_at) AS at FROM log WHERE expires_at IS NOT NULL AND bytes IS NOT NULL",
-      )
-      .one().at;
+    return this.#expiries.next();
   }
 
   /** When the oldest envelope that still has its bytes was accepted, in ms; null when there is none. */
@@ -188,15 +189,14 @@ export class Log {
 
   /** Destroys the bytes of at most `limit` envelopes that have expired by `now`; their digests stay. */
   expire(now: number, limit: number): void {
-    const due = "SELECT seq FROM log WHERE bytes IS NOT NULL AND expires_at IS NOT NULL AND expires_at <= ? LIMIT ?";
-    this.#destroy(this.#sql.exec<{ seq: number }>(due, now, limit).toArray());
+    this.#destroy(this.#expiries.due(now, limit));
   }
 
   /** Destroys the bytes of at most `limit` envelopes accepted by `until`; their digests stay. */
   retain(until: number, limit: number): void {
     const oldest = "SELECT seq, accepted_at FROM log WHERE bytes IS NOT NULL ORDER BY seq LIMIT ?";
     const rows = this.#sql.exec<{ seq: number; accepted_at: number }>(oldest, limit).toArray();
-    this.#destroy(rows.filter(({ accepted_at }) => accepted_at <= until));
+    this.#destroy(rows.filter(({ accepted_at }) => accepted_at <= until).map(({ seq }) => seq));
   }
 
   /** Forgets at most `limit` envelopes up to and including `through`, for good: what everybody has needs no digest either. */
@@ -209,15 +209,17 @@ export class Log {
     this.#sql.exec("UPDATE log SET bytes = zeroblob(length(bytes)) WHERE seq <= ? AND bytes IS NOT NULL", until);
     this.#sql.exec("DELETE FROM log WHERE seq <= ?", until);
     this.#sql.exec("UPDATE log_head SET base_seq = ?, base_hash = ?, base_at = ?", until, last.hash, last.accepted_at);
+    this.#expiries.forget(until);
     this.#base = until;
   }
 
   /** The platform denies `PRAGMA secure_delete`, and freed pages keep what they held: zeros of the same length take its place first. */
-  #destroy(rows: readonly { readonly seq: number }[]): void {
-    for (const { seq } of rows) {
+  #destroy(seqs: readonly number[]): void {
+    for (const seq of seqs) {
       this.#sql.exec("UPDATE log SET bytes = zeroblob(length(bytes)) WHERE seq = ?", seq);
       this.#sql.exec("UPDATE log SET bytes = NULL WHERE seq = ?", seq);
     }
+    this.#expiries.settle(seqs);
   }
 }
 
