@@ -2,7 +2,18 @@
 
 import * as v from "valibot";
 import { fromBase64url } from "./bytes.ts";
-import { ConversationId, DeviceId, GrantId, InviteId, LinkId, MemberId, RecoveryId, TenantId, VaultId } from "./ids.ts";
+import {
+  ConversationId,
+  DeviceId,
+  GrantId,
+  InviteId,
+  LinkId,
+  MemberId,
+  PasskeyId,
+  RecoveryId,
+  TenantId,
+  VaultId,
+} from "./ids.ts";
 import { LIMITS, Policy, Residency, Role } from "./policy.ts";
 
 /** base64url text of exactly `length` bytes, or of 1 to `limit` bytes. */
@@ -173,6 +184,46 @@ export const RecoveredAnswer = v.strictObject({
   member: v.strictObject({ id: MemberId, name: Name, role: Role, identityKey: Key }),
 });
 export const RecoveryDeviceBody = v.strictObject({ device: NewDevice });
+
+/** A credential's id as its authenticator has chosen it (WebAuthn §4). */
+const CredentialId = base64url((length) => length > 0 && length <= 1023);
+/** What the passkey alone can open: the keys of the phrase it stands beside. */
+const PasskeyBox = base64url((length) => length > 0 && length <= 256);
+/**
+ * Enters a passkey beside the phrase `lookup`. `clientData`, `attestation`: what creating the credential has given (WebAuthn §5.2.1); the
+ * challenge in it is asked for before.
+ */
+export const PasskeyBody = v.strictObject({
+  id: PasskeyId,
+  name: Name,
+  lookup: RecoveryId,
+  credential: CredentialId,
+  box: PasskeyBox,
+  clientData: Blob,
+  attestation: base64url((length) => length > 0 && length <= 16 * 1024),
+});
+/** A member's passkeys; times in ms. */
+export const PasskeysAnswer = v.strictObject({
+  passkeys: v.array(
+    v.strictObject({
+      id: PasskeyId,
+      name: Name,
+      credential: CredentialId,
+      createdAt: Time,
+      usedAt: v.nullable(Time),
+    }),
+  ),
+});
+/** Answers a challenge with whichever passkey a person has chosen (WebAuthn §5.2.2). `user`: as passkeyUser says. */
+export const PasskeySignInBody = v.strictObject({
+  credential: CredentialId,
+  user: base64url((length) => length > 0 && length <= 64),
+  clientData: Blob,
+  authenticatorData: Blob,
+  signature: Blob,
+});
+/** Whom a passkey belongs to, as {@link RecoveredAnswer}, with the box that it alone can open. */
+export const PasskeyRecoveredAnswer = v.strictObject({ ...RecoveredAnswer.entries, box: PasskeyBox });
 
 /** What two devices leave for each other under a code: sealed, so small that it fits anywhere. */
 const Sealed = v.pipe(Blob, v.maxLength(4096));

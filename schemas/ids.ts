@@ -21,6 +21,9 @@ export type InviteId = v.InferOutput<typeof InviteId>;
 /** What a recovery phrase is looked up by; derived from the phrase. */
 export const RecoveryId = id("RecoveryId");
 export type RecoveryId = v.InferOutput<typeof RecoveryId>;
+/** Names a passkey of a member. */
+export const PasskeyId = id("PasskeyId");
+export type PasskeyId = v.InferOutput<typeof PasskeyId>;
 /** Names the one permission by which a further device of a member enters. */
 export const GrantId = id("GrantId");
 export type GrantId = v.InferOutput<typeof GrantId>;
@@ -32,7 +35,9 @@ export const VaultId = id("VaultId");
 export type VaultId = v.InferOutput<typeof VaultId>;
 
 /** A new random id of the wanted kind. None begins with a dash: people type the beginning of an id, and a command line takes a dash for an option. */
-export function newId<Id extends TenantId | MemberId | DeviceId | ConversationId | InviteId | VaultId | GrantId>(): Id {
+export function newId<
+  Id extends TenantId | MemberId | DeviceId | ConversationId | InviteId | VaultId | GrantId | PasskeyId,
+>(): Id {
   for (;;) {
     const made = toBase64url(randomBytes(16));
     if (!made.startsWith("-")) return made as Id;

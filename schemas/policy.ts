@@ -21,6 +21,7 @@ export const LIMITS = {
   participants: 1_000,
   keyPackagesPerDevice: 100,
   devicesPerMember: 10,
+  passkeysPerMember: 10,
   linkLife: 10 * 60 * SECOND,
   vaultObjectBytes: 2 * 1024 * 1024,
   vaultObjects: 2_048,

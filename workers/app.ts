@@ -15,6 +15,7 @@ import { links } from "./routes/links.ts";
 import { mailbox } from "./routes/mailbox.ts";
 import { members } from "./routes/members.ts";
 import { operators } from "./routes/operator.ts";
+import { passkeys } from "./routes/passkeys.ts";
 import { recovery } from "./routes/recovery.ts";
 import { challenges, tokens } from "./routes/sign-in.ts";
 import { tenant } from "./routes/tenant.ts";
@@ -45,6 +46,7 @@ export const app = new Hono<App>()
   .route("/api/mailbox", mailbox)
   .route("/api/vault", vault)
   .route("/api/recovery", recovery)
+  .route("/api/passkeys", passkeys)
   .route("/api/links", links)
   .route("/api/keys", keys)
   .route("/api/operator", operators)

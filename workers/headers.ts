@@ -33,12 +33,14 @@ const PERMISSIONS = [
   "microphone",
   "midi",
   "payment",
-  "publickey-credentials-get",
   "screen-wake-lock",
   "serial",
   "usb",
   "xr-spatial-tracking",
 ];
+
+/** Ours alone, in no frame: they make and ask for passkeys. */
+const OWN_PERMISSIONS = ["publickey-credentials-create", "publickey-credentials-get"];
 
 const COMMON = {
   "strict-transport-security": "max-age=63072000; includeSubDomains; preload",
@@ -60,5 +62,8 @@ export const PAGE_HEADERS: Readonly<Record<string, string>> = {
   "content-security-policy": CONTENT_POLICY,
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-embedder-policy": "require-corp",
-  "permissions-policy": PERMISSIONS.map((feature) => `${feature}=()`).join(", "),
+  "permissions-policy": [
+    ...PERMISSIONS.map((feature) => `${feature}=()`),
+    ...OWN_PERMISSIONS.map((feature) => `${feature}=(self)`),
+  ].join(", "),
 };

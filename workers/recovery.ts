@@ -1,9 +1,10 @@
-// Owns who may recover: challenges for recovery phrases, the signature that answers one, and the narrow token it earns. Knows no route.
+// Owns who may recover: challenges for recovery phrases, the signature that answers one, and the narrow token that a phrase or a passkey
+// beside it earns. Knows no route.
 
 import type { MiddlewareHandler } from "hono";
 import * as v from "valibot";
 import { randomBytes, toBase64url } from "../schemas/bytes.ts";
-import { GrantId, newId, RecoveryId } from "../schemas/ids.ts";
+import { GrantId, newId, PasskeyId, RecoveryId } from "../schemas/ids.ts";
 import { recoveryPayload } from "../schemas/recovery.ts";
 import { Refusal } from "../schemas/refusal.ts";
 import { sign, verify, verifySignature } from "./auth.ts";
@@ -16,8 +17,8 @@ const ACCESS = "recovery";
 const CHALLENGE_LIFE = 60_000;
 const ACCESS_LIFE = 10 * 60_000;
 
-/** What a recovery token says: by which phrase, and under which permission it lets one device in. */
-const Claims = v.object({ lookup: RecoveryId, grant: GrantId });
+/** What a recovery token says: by which phrase or passkey beside it, and under which permission it lets one device in. */
+const Claims = v.object({ lookup: RecoveryId, passkey: v.optional(PasskeyId), grant: GrantId });
 
 /** What routes behind {@link recovering} see. */
 export interface RecoveryApp {
@@ -45,11 +46,28 @@ export async function issueRecoveryToken(
   if (!parsed.success) throw new Refusal("unauthenticated");
   const { lookup } = parsed.output;
   await countRequest(env, "SIGN_IN_LIMIT", `recovery ${lookup}`);
-  const opened = await openRecovery(env.DIRECTORY, lookup);
+  const opened = await openRecovery(env.DIRECTORY, { lookup });
   const signed = await verifySignature(opened?.publicKey ?? NOBODY, signature, recoveryPayload(challenge));
   if (opened === undefined || !signed) throw new Refusal("not_found");
+  return issueTo(env, opened, {});
+}
+
+/**
+ * A token for whoever has proven to hold a passkey that stands beside this phrase, and whose it is.
+ * @throws {Refusal} not_found — it does not, any more; tenant_suspended; unavailable
+ */
+export async function issueAccess(
+  env: Env,
+  { lookup, passkey }: { readonly lookup: RecoveryId; readonly passkey: PasskeyId },
+) {
+  const opened = await openRecovery(env.DIRECTORY, { lookup, passkey });
+  if (opened === undefined) throw new Refusal("not_found");
+  return issueTo(env, opened, { passkey });
+}
+
+async function issueTo(env: Env, opened: OpenedRecovery, by: { readonly passkey?: PasskeyId }) {
   assertOpen(opened);
-  const claims = { lookup, grant: newId<GrantId>() };
+  const claims = { ...by, lookup: opened.lookup, grant: newId<GrantId>() };
   const now = Date.now();
   const { token, expiresAt } = await sign(env, { audience: ACCESS, life: ACCESS_LIFE, claims, now });
   return { opened, token, expiresAt, now };
@@ -59,7 +77,7 @@ export async function issueRecoveryToken(
 const NOBODY = "WGZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmZmY";
 
 /**
- * Lets a request through whose token was earned by a phrase that is still enrolled, for a member in good standing, at this moment.
+ * Lets a request through whose token was earned by a phrase or passkey that is still enrolled, for a member in good standing, at this moment.
  * @throws {Refusal} unauthenticated, token_expired, device_revoked, tenant_suspended, rate_limited, unavailable
  */
 export const recovering: MiddlewareHandler<RecoveryApp> = async (c, next) => {
@@ -67,9 +85,9 @@ export const recovering: MiddlewareHandler<RecoveryApp> = async (c, next) => {
   if (token === undefined) throw new Refusal("unauthenticated");
   const claims = v.safeParse(Claims, await verify(c.env, token, ACCESS));
   if (!claims.success) throw new Refusal("unauthenticated");
-  const { lookup, grant } = claims.output;
+  const { lookup, passkey, grant } = claims.output;
   await countRequest(c.env, "API_LIMIT", lookup);
-  const opened = await openRecovery(c.env.DIRECTORY, lookup);
+  const opened = await openRecovery(c.env.DIRECTORY, { lookup, ...(passkey !== undefined && { passkey }) });
   if (opened === undefined) throw new Refusal("unauthenticated");
   assertOpen(opened);
   c.set("recovery", { ...opened, grant });

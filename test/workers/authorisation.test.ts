@@ -132,7 +132,25 @@ const TABLE: Readonly<Record<string, Row>> = {
     own: 400,
   },
   "POST /api/recovery/tokens": { ids: [], path: () => "/api/recovery/tokens", body: () => ({}), open: true, own: 400 },
-  // These take the token of a recovery phrase and no device's
+  "POST /api/recovery/passkey/challenges": {
+    ids: [],
+    path: () => "/api/recovery/passkey/challenges",
+    open: true,
+    own: 200,
+  },
+  "POST /api/recovery/passkey/tokens": {
+    ids: [],
+    path: () => "/api/recovery/passkey/tokens",
+    body: () => ({}),
+    open: true,
+    own: 400,
+  },
+  // A passkey is its member's alone, so that one of another is as absent as none (Y13)
+  "GET /api/passkeys": { ids: [], path: () => "/api/passkeys", own: 200 },
+  "POST /api/passkeys/challenges": { ids: [], path: () => "/api/passkeys/challenges", own: 200 },
+  "POST /api/passkeys": { ids: [], path: () => "/api/passkeys", body: () => ({}), own: 400 },
+  "DELETE /api/passkeys/:id": { ids: [], path: () => `/api/passkeys/${newId()}`, own: 404 },
+  // These take the token of a recovery phrase or passkey and no device's
   "GET /api/recovery/backup": { ids: [], path: () => "/api/recovery/backup", open: true, own: 401 },
   "GET /api/recovery/backup/:id": { ids: [], path: () => `/api/recovery/backup/${newId()}`, open: true, own: 401 },
   "POST /api/recovery/device": { ids: [], path: () => "/api/recovery/device", body: () => ({}), open: true, own: 401 },

@@ -1,7 +1,7 @@
 // Owns the table of recovery phrases: which member a phrase belongs to, and the public key that proves it.
 
 import * as v from "valibot";
-import { MemberId, RecoveryId, TenantId } from "../../schemas/ids.ts";
+import { MemberId, type PasskeyId, RecoveryId, TenantId } from "../../schemas/ids.ts";
 import { Residency, Role } from "../../schemas/policy.ts";
 import { rowsOf, run } from "./database.ts";
 
@@ -97,18 +97,22 @@ export async function dropRecovery(tenant: TenantId, db: D1Database, member: Mem
 }
 
 /**
- * Whose phrase this is. Asks without a tenant, because its caller knows none yet: the phrase is what names it.
+ * Whose phrase this is; with a passkey only while that stands beside it. Asks without a tenant, because its caller knows none yet: the phrase is what names it.
  * @throws {Refusal} unavailable
  */
-export async function openRecovery(db: D1Database, lookup: RecoveryId): Promise<OpenedRecovery | undefined> {
+export async function openRecovery(
+  db: D1Database,
+  { lookup, passkey = null }: { readonly lookup: RecoveryId; readonly passkey?: PasskeyId | null },
+): Promise<OpenedRecovery | undefined> {
   const statement = db.prepare(
     `SELECT recoveries.*, members.name, members.role, members.identity_key, members.removed_at,
             tenants.name AS tenant_name, tenants.residency, tenants.suspended_at
        FROM recoveries
        JOIN members ON members.tenant_id = recoveries.tenant_id AND members.id = recoveries.member_id
        JOIN tenants ON tenants.id = recoveries.tenant_id
-      WHERE recoveries.lookup = ?`,
+      WHERE recoveries.lookup = ?1
+        AND (?2 IS NULL OR EXISTS (SELECT 1 FROM passkeys WHERE passkeys.id = ?2 AND passkeys.lookup = ?1))`,
   );
-  const [row] = await rowsOf(db, statement.bind(lookup));
+  const [row] = await rowsOf(db, statement.bind(lookup, passkey));
   return row && { ...v.parse(RecoveryRow, row), ...v.parse(Owner, row) };
 }

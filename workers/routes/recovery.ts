@@ -1,8 +1,11 @@
-// Recovery: putting a phrase to a member's name; and for whoever holds one, the sealed backup and the way in for one device.
+// Recovery: putting a phrase to a member's name; and for whoever holds one, or a passkey beside it, the sealed backup and the way in for one
+// device.
 
 import { Hono } from "hono";
 import type * as v from "valibot";
 import {
+  type PasskeyRecoveredAnswer,
+  PasskeySignInBody,
   type RecoveredAnswer,
   type RecoveryAnswer,
   RecoveryBody,
@@ -13,17 +16,23 @@ import {
 import { enrolmentPayload } from "../../schemas/recovery.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import { type App, signedIn, verifySignature } from "../auth.ts";
-import { dropRecovery, enrolRecovery, findRecovery } from "../directory/recoveries.ts";
+import { dropRecovery, enrolRecovery, findRecovery, type OpenedRecovery } from "../directory/recoveries.ts";
 import { enrolDevice } from "../enrolment.ts";
 import { readBody } from "../input.ts";
 import { addressOf, countRequest } from "../limits.ts";
+import { issuePasskeyChallenge, issuePasskeyToken } from "../passkeys.ts";
 import { issueRecoveryChallenge, issueRecoveryToken, type RecoveryApp, recovering } from "../recovery.ts";
 import type { Owner } from "../vault.ts";
 import { answerObject, answerShelf } from "./vault.ts";
 
 const ownerOf = ({ tenant, residency, member }: Owner): Owner => ({ tenant, residency, member });
 
-/** What the holder of a phrase may do. */
+const whoOf = ({ tenant, tenantName, residency, member, name, role, identityKey }: OpenedRecovery) => ({
+  tenant: { id: tenant, name: tenantName, residency },
+  member: { id: member, name, role, identityKey },
+});
+
+/** What the holder of a phrase or passkey may do. */
 const holder = new Hono<RecoveryApp>()
   .post("/challenges", async (c) => {
     await countRequest(c.env, "SIGN_IN_LIMIT", addressOf(c.req.raw));
@@ -33,12 +42,17 @@ const holder = new Hono<RecoveryApp>()
   .post("/tokens", async (c) => {
     await countRequest(c.env, "SIGN_IN_LIMIT", addressOf(c.req.raw));
     const { opened, ...token } = await issueRecoveryToken(c.env, await readBody(c, SignInBody));
-    const { tenant, tenantName, residency, member, name, role, identityKey } = opened;
-    return c.json({
-      ...token,
-      tenant: { id: tenant, name: tenantName, residency },
-      member: { id: member, name, role, identityKey },
-    } satisfies v.InferOutput<typeof RecoveredAnswer>);
+    return c.json({ ...token, ...whoOf(opened) } satisfies v.InferOutput<typeof RecoveredAnswer>);
+  })
+  .post("/passkey/challenges", async (c) => {
+    await countRequest(c.env, "SIGN_IN_LIMIT", addressOf(c.req.raw));
+    return c.json(await issuePasskeyChallenge(c.env));
+  })
+  .post("/passkey/tokens", async (c) => {
+    await countRequest(c.env, "SIGN_IN_LIMIT", addressOf(c.req.raw));
+    const answer = { body: await readBody(c, PasskeySignInBody), origin: new URL(c.req.url).origin };
+    const { opened, ...token } = await issuePasskeyToken(c.env, answer);
+    return c.json({ ...token, ...whoOf(opened) } satisfies v.InferOutput<typeof PasskeyRecoveredAnswer>);
   })
   .get("/backup", recovering, (c) => answerShelf(c.env, ownerOf(c.var.recovery), "backup"))
   .get("/backup/:id", recovering, (c) =>
