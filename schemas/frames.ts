@@ -92,6 +92,7 @@ export const ReadyFrame = v.strictObject({
   head: Head,
   first: Seq,
   delivered: Seq,
+  confirmed: Seq,
   now: Time,
 });
 /** Envelopes in seq order without a gap; `hash` is the rolling hash after the last one, `head` the newest seq there is, `delivered` as in {@link DeliveredFrame}. */

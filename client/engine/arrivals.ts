@@ -14,6 +14,7 @@ import { type Reading, takeIn } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Line } from "./line.ts";
 import { follow, type Linked } from "./log-proof.ts";
+import type { ConversationRecord } from "./records.ts";
 
 /** Envelopes that share one write. */
 const PAGE = 256;
@@ -61,10 +62,12 @@ export class Arrivals {
   }
 
   /** The socket says where the log stands. */
-  async ready({ head, first, delivered }: Ready): Promise<void> {
+  async ready({ head, first, delivered, confirmed }: Ready): Promise<void> {
     const { record } = this.#ledger;
     const { cursor, hash } = record;
     if (head.seq < cursor || (head.seq === cursor && !equalBytes(head.hash, hash))) return this.break();
+    // Confirmed is only what was durable: this device has been further than its store is now
+    if (confirmed > cursor && !record.lost) await this.#become({ outdated: true });
     if (delivered > record.delivered) this.deliver(delivered);
     this.#head = head;
     if (first > cursor + 1) await this.lose();
@@ -104,19 +107,20 @@ export class Arrivals {
     this.#head = null;
   }
 
-  /** The group cannot follow the log any more. */
+  /** The group cannot follow the log any more, or must not be used any further. */
   async lose(): Promise<void> {
-    if (this.#ledger.record.lost) return;
-    const draft = this.#ledger.draft();
-    draft.set({ lost: true });
-    await this.#ledger.save(draft);
+    if (!this.#ledger.record.lost) await this.#become({ lost: true, outdated: false });
   }
 
   /** This is not the log that was seen before: nothing of it is shown, and nothing is said into it. */
   async break(): Promise<void> {
     this.#line.close();
+    await this.#become({ state: "broken" });
+  }
+
+  async #become(fields: Partial<ConversationRecord>): Promise<void> {
     const draft = this.#ledger.draft();
-    draft.set({ state: "broken" });
+    draft.set(fields);
     await this.#ledger.save(draft);
   }
 
@@ -146,10 +150,12 @@ export class Arrivals {
     const { surroundings, outbox, heads } = this.#ledger;
     const { page, quarantined, opened } = given;
     if (opened?.step !== undefined) draft.step(opened.step);
+    const { me } = surroundings.context;
     const reading: Reading = {
       outbox,
       heads,
-      me: surroundings.context.me.member,
+      me: me.member,
+      device: me.device,
       now: surroundings.time.now(),
       quarantined,
       opened: opened?.outcomes ?? new Map(),

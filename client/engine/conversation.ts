@@ -318,6 +318,7 @@ export class Conversation {
 
   /** Caught up: sends what waits, or first gets back into a group it lost. */
   async #proceed(): Promise<void> {
+    if (this.ledger.record.outdated) await this.#arrivals.lose();
     const { outbox, record } = this.ledger;
     if (record.lost && !outbox.open.some(({ wish }) => wish?.kind === "rejoin")) this.#wayBack.ask();
     await this.#departures.pump();
@@ -335,14 +336,14 @@ export class Conversation {
   async #expel(): Promise<void> {
     if (!this.#caughtUp || this.#over) return;
     await this.#changes.expel();
-    await this.#departures.pump();
+    await this.#proceed();
   }
 
   #pump(): void {
     this.consent.askAll();
     if (!this.#line.live) return;
     void this.ledger
-      .turn(async () => (this.#caughtUp ? this.#departures.pump() : undefined))
+      .turn(async () => (this.#caughtUp && !this.#over ? this.#proceed() : undefined))
       .finally(() => this.ledger.surroundings.review());
   }
 }

@@ -284,6 +284,7 @@ function blank(id: ConversationId, now: number): ConversationRecord {
     last: null,
     activeAt: now,
     lost: false,
+    outdated: false,
   };
 }
 

@@ -4,7 +4,7 @@
 import { equalBytes, toBase64url } from "../../schemas/bytes.ts";
 import { type Content, decodeContent } from "../../schemas/content.ts";
 import type { Envelope } from "../../schemas/frames.ts";
-import type { MemberId } from "../../schemas/ids.ts";
+import type { DeviceId, MemberId } from "../../schemas/ids.ts";
 import type { Draft } from "./draft.ts";
 import { peek, roster } from "./group/group.ts";
 import { type Outcome, open } from "./group/open.ts";
@@ -18,6 +18,7 @@ export interface Reading {
   readonly outbox: Outbox;
   readonly heads: Heads;
   readonly me: MemberId;
+  readonly device: DeviceId;
   /** The server's time now. */
   readonly now: number;
   /** This envelope was being taken in when the engine died, more than once. */
@@ -65,6 +66,7 @@ function weigh(
       notice(draft, envelope, { from: outcome.sender.member, body: { kind: "unreadable" } });
       return "taken";
     }
+    if (outcome.sender.device === reading.device) takeForgotten(draft, own, reading);
     if (content.seen.seq >= envelope.seq || reading.heads.contradicts(content.seen)) return "broken";
     if (content.type === "text") takeText(draft, { content, envelope, from: outcome.sender.member, reading });
     else takeSettings(draft, { content, envelope, from: outcome.sender.member });
@@ -78,6 +80,12 @@ function weigh(
     else draft.set({ lost: true });
   }
   return "taken";
+}
+
+/** This device once sent it, but its store does not know: it is an older copy, and there may be more of it that has been destroyed since. */
+function takeForgotten(draft: Draft, own: IntentRecord | undefined, { outbox }: Reading): void {
+  draft.set({ outdated: true });
+  if (own !== undefined) retire(draft, own, outbox);
 }
 
 /** The own message came back: what was waiting becomes a line with its place in the log. */

@@ -69,6 +69,8 @@ export interface ConversationRecord {
   readonly activeAt: number;
   /** The group cannot follow the log any more: let ourselves in again. */
   readonly lost: boolean;
+  /** This store is an older copy of itself: keys it still holds have been used. Nothing is sealed before the device has let itself in anew. */
+  readonly outdated: boolean;
 }
 
 /** One line of a timeline. `at` and `expiresAt` by the server's clock. */

@@ -206,6 +206,57 @@ describe("people come and go", () => {
   });
 });
 
+describe("a profile that was put back to an older copy", () => {
+  test("C19: shows what it had sent since, uses no key twice, and talks on", { timeout: 60_000 }, async () => {
+    const { anna, bert, id } = await company.pair();
+    await anna.engine.send(id, "vor der Kopie");
+    await anna.settled();
+    await anna.close();
+    const copy = anna.copy();
+    await anna.open();
+    await bert.close();
+    for (const text of ["eins", "zwei", "drei"]) await anna.engine.send(id, text);
+    await anna.settled();
+    await anna.close();
+    anna.putBack(copy);
+    const { epoch } = await bert
+      .open()
+      .then(() => bert.settled())
+      .then(() => bert.engine.encryption(id));
+    await anna.open();
+    await anna.engine.send(id, "nach der Kopie");
+    const texts = ["vor der Kopie", "eins", "zwei", "drei", "nach der Kopie"];
+    await bert.shows(id, texts);
+    await anna.shows(id, texts);
+    expect((await anna.lines(id)).filter(({ mine }) => mine).length).toBeGreaterThanOrEqual(texts.length);
+    // What came after the copy was sealed with keys of a leaf that is new
+    expect((await bert.engine.encryption(id)).epoch).toBeGreaterThan(epoch);
+    expect(anna.engine.snapshot().conversations[0]?.members).toEqual(bert.engine.snapshot().conversations[0]?.members);
+  });
+
+  test("C19: also when what it had sent since has been destroyed everywhere", { timeout: 90_000 }, async () => {
+    const { anna, bert, id } = await company.pair();
+    await anna.engine.send(id, "vor der Kopie");
+    await bert.shows(id, ["vor der Kopie"]);
+    await anna.settled();
+    await anna.close();
+    const copy = anna.copy();
+    await anna.open();
+    await anna.engine.send(id, "vergeht", 10_000);
+    await bert.shows(id, ["vor der Kopie", "vergeht"]);
+    await anna.settled();
+    await anna.close();
+    await expect.poll(() => bert.texts(id), { timeout: 30_000 }).toEqual(["vor der Kopie"]);
+    const { epoch } = await bert.engine.encryption(id);
+    anna.putBack(copy);
+    await anna.open();
+    await anna.settled();
+    expect((await bert.engine.encryption(id)).epoch).toBeGreaterThan(epoch);
+    await anna.engine.send(id, "nach der Kopie");
+    await bert.shows(id, ["vor der Kopie", "nach der Kopie"]);
+  });
+});
+
 describe("what has expired is gone here", () => {
   const tables: readonly Table[] = ["messages", "intents", "conversations"];
   const everything = async ({ store }: Person): Promise<string> => {

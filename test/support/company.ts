@@ -1,6 +1,6 @@
 // A company of engines in this process, each on a store of its own, against one real server. Stores can be made to fail at a chosen write.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -98,6 +98,20 @@ export class Person {
   async reopen(opening: Opening = {}): Promise<Engine> {
     await this.close();
     return this.open(opening);
+  }
+
+  /** A copy of the profile on disk; only while closed. */
+  copy(): string {
+    const copy = `${this.folder}.copy`;
+    rmSync(copy, { recursive: true, force: true });
+    cpSync(this.folder, copy, { recursive: true });
+    return copy;
+  }
+
+  /** Puts a copy in place of the profile; only while closed. */
+  putBack(copy: string): void {
+    rmSync(this.folder, { recursive: true });
+    cpSync(copy, this.folder, { recursive: true });
   }
 
   settled(): Promise<void> {

@@ -10,7 +10,7 @@ import { ManualClock } from "./manual-clock.ts";
 
 const head = { seq: 0, hash: new Uint8Array(32), epoch: 0, generation: 0 };
 /** Some frame that a server may send. */
-export const READY: ServerFrame = { type: "ready", head, first: 0, delivered: 0, now: 5 };
+export const READY: ServerFrame = { type: "ready", head, first: 0, delivered: 0, confirmed: 0, now: 5 };
 
 /** Tokens t1, t2, … : a new one whenever the last was dropped. */
 export class CountingTokens implements Tokens {

@@ -228,7 +228,8 @@ export class ConversationObject extends DurableObject<Env> {
     if (after <= head.seq) this.#receipts.confirm(session, after);
     const seat = roster.seatOf(session.device);
     if (seat?.nudged) roster.setNudged(seat, false);
-    sockets.send(session, { type: "ready", head, first, delivered: this.#receipts.told, now: Date.now() });
+    const confirmed = seat?.confirmed ?? 0;
+    sockets.send(session, { type: "ready", head, first, delivered: this.#receipts.told, confirmed, now: Date.now() });
     if (roster.pending.length > 0) sockets.send(session, { type: "removals", leaves: roster.pending });
     if (after === head.seq) sockets.enliven(session, head.seq);
     else sockets.save(session.device);

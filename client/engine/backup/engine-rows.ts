@@ -41,5 +41,13 @@ export function engineRows(timers: Pick<Timers, "note">): Portable {
 function packConversation(value: Uint8Array): Bytes {
   const record = decodeRecord<ConversationRecord>(value);
   const lost = record.state === "active" || record.state === "joining";
-  return encodeRecord({ ...record, generation: null, lost, last: null, unread: 0, known: record.cursor });
+  return encodeRecord({
+    ...record,
+    generation: null,
+    lost,
+    outdated: false,
+    last: null,
+    unread: 0,
+    known: record.cursor,
+  });
 }

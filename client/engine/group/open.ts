@@ -20,7 +20,7 @@ import type { Change, Epoch, Group, Live, Peer, Step } from "./state.ts";
 import { isSoundTree } from "./tree-check.ts";
 
 /** Nothing to show and nothing wrong on our side; `replayed` and `past_epoch` alone may also mean a server that plays tricks. */
-export type SkipReason = "own_message" | "replayed" | "past_epoch" | "not_in_group";
+export type SkipReason = "replayed" | "past_epoch" | "not_in_group";
 
 /** Something is wrong with the envelope, with who made it, or with us. */
 export type UnreadableReason =
@@ -87,13 +87,10 @@ async function openMessage(group: Group, bytes: Uint8Array, number: number): Pro
   if (privateMessage.contentType !== "application" || privateMessage.authenticatedData.length > 0) {
     return unreadable(group, "malformed");
   }
-  return decrypt(group, { epoch, message: privateMessage, ownLeaf: live.privatePath.leafIndex });
+  return decrypt(group, { epoch, message: privateMessage });
 }
 
-async function decrypt(
-  group: Group,
-  { epoch, message, ownLeaf }: { epoch: Epoch; message: PrivateMessage; ownLeaf: number },
-): Promise<Opened> {
+async function decrypt(group: Group, { epoch, message }: { epoch: Epoch; message: PrivateMessage }): Promise<Opened> {
   const { senderDataSecret, ratchets, tree, context } = epoch;
   try {
     const cs = await suite();
@@ -101,7 +98,6 @@ async function decrypt(
     const sender = data === undefined ? undefined : peerAt(tree, data.leafIndex);
     const ratchet = sender === undefined ? undefined : ratchets[sender.leaf * 2]?.application;
     if (data === undefined || sender === undefined || ratchet === undefined) return unreadable(group, "invalid");
-    if (sender.leaf === ownLeaf) return skipped(group, "own_message");
     const ahead = data.generation - ratchet.generation;
     if (ahead < 0 && ratchet.unusedGenerations[data.generation] === undefined) return skipped(group, "replayed");
     if (data.generation >= MAX_GENERATION) return unreadable(group, "too_far_ahead");

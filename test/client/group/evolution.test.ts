@@ -134,7 +134,7 @@ class World {
         const { member, device } = by.context.me;
         const expected =
           player === by
-            ? { kind: "skipped", reason: "own_message" }
+            ? { kind: "skipped", reason: "replayed" }
             : { kind: "message", plaintext: utf8(text), sender: { member, device } };
         expect(opened.outcome).toMatchObject(expected);
       }
