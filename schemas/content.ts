@@ -11,7 +11,10 @@ const ExpiresIn = v.pipe(v.number(), v.safeInteger(), v.minValue(LIMITS.minExpir
 /** The head of the log the sender had seen: lets receivers notice a fork or a rollback. */
 const SeenHead = v.strictObject({ seq: Time, hash: bytesOf(32) });
 
-const shared = { sentAt: Time, seen: SeenHead };
+/** The head of the tenant's key log the sender had seen: lets receivers notice that the server shows them another one. */
+const SeenKeys = v.strictObject({ size: Time, root: bytesOf(32) });
+
+const shared = { sentAt: Time, seen: SeenHead, keys: SeenKeys };
 
 /** Something a person wrote. `expiresIn` (ms from acceptance) repeats what the server was asked, so that clients enforce it on their own. */
 const TextContent = v.strictObject({

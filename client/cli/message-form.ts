@@ -43,6 +43,8 @@ function noticeSentence(snapshot: Snapshot, from: string | null, notice: Notice)
       return notice.expiresIn === null
         ? `${who} turned the timer off`
         : `${who} set the timer to ${formatDuration(notice.expiresIn)}`;
+    case "rekeyed":
+      return `${names(snapshot, [notice.member])} now has another key than before: invited anew, or somebody else in disguise. Ask before you go on`;
     case "unreadable":
       return "a message that cannot be read here";
   }

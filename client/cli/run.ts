@@ -2,10 +2,11 @@
 // and the end becomes an exit code. Everything of the process it touches is handed in.
 
 import { readFileSync } from "node:fs";
-import type { Engine } from "../engine/view.ts";
+import type { Engine, Snapshot } from "../engine/view.ts";
 import type { Context, Printer } from "./command.ts";
 import { help, type Invocation, parseCommandLine } from "./command-line.ts";
 import { EXIT, Failure, failureLine, toFailure } from "./failure.ts";
+import { findingSentence } from "./findings.ts";
 import { chooseServer, forgetServer, makeFolder, profileFolder, rememberedServer, rememberServer } from "./profile.ts";
 import { paintFor } from "./terminal.ts";
 
@@ -105,8 +106,14 @@ async function perform(world: World, invocation: Invocation & { kind: "run" }): 
     if (engine.snapshot().phase === "fresh" && toFailure(error)?.exit === EXIT.refused) forgetServer(folder);
     throw error;
   } finally {
+    warn(world, engine.snapshot());
     await engine.close();
   }
+}
+
+/** Whatever the command was: a person must hear of this. */
+function warn({ err }: World, snapshot: Snapshot): void {
+  for (const finding of snapshot.findings) err.write(`kuvert: attention: ${findingSentence(snapshot, finding)}\n`);
 }
 
 /** Runs a command line to its end and returns the exit code. Only a bug makes it reject. */

@@ -10,7 +10,7 @@ import type { Draft } from "./draft.ts";
 import type { Outcome } from "./group/open.ts";
 import { openMany } from "./group/open-many.ts";
 import type { Group, Step } from "./group/state.ts";
-import { type Reading, takeIn } from "./intake.ts";
+import { type Reading, takeIn, type Verdict } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Line } from "./line.ts";
 import { follow, type Linked } from "./log-proof.ts";
@@ -47,6 +47,10 @@ export class Arrivals {
   #marker: Marker | null = null;
   /** Where the log stood when the socket was opened, until that has been reached. */
   #head: Head | null = null;
+  /** Nothing is taken in while the key log is asked about somebody who enters. */
+  #looking = false;
+  /** The key log has been read since everything up to this seq was accepted. */
+  #lookedTo = 0;
 
   constructor(ledger: Ledger, line: Line) {
     this.#ledger = ledger;
@@ -72,6 +76,7 @@ export class Arrivals {
     this.#head = head;
     if (first > cursor + 1) await this.lose();
     await this.#compareEpoch();
+    if (this.#looking) return;
     // What the log has forgotten already cannot be fetched: then the way back leads to its end
     if (head.seq > cursor && first <= cursor + 1) this.#line.pull(cursor);
   }
@@ -79,11 +84,14 @@ export class Arrivals {
   /** Takes in pages that came one after the other. */
   async take(frames: readonly EnvelopesFrame[]): Promise<void> {
     for (const frame of frames) {
+      if (this.#looking) return this.#line.hold();
       const { cursor: seq, hash } = this.#ledger.record;
       const linked = follow({ seq, hash }, { envelopes: frame.envelopes, claimed: frame.hash });
       if (linked === "gap") return this.#line.pull(seq);
       if (linked === "broken") return this.break();
-      if (!(await this.#takeAll(linked))) return this.break();
+      const verdict = await this.#takeAll(linked);
+      if (verdict === "broken") return this.break();
+      if (verdict === "unproven") return this.#lookFirst(linked);
       if (frame.delivered > this.#ledger.record.delivered) this.deliver(frame.delivered);
       if (linked.length > 0) this.#line.confirm(this.#ledger.record.cursor);
       if (!this.#line.live) this.#line.more();
@@ -124,7 +132,20 @@ export class Arrivals {
     await this.#ledger.save(draft);
   }
 
-  async #takeAll(linked: readonly Linked[]): Promise<boolean> {
+  /** Asks the key log about somebody who enters, beside the ledger's turns, and goes on when it has answered. */
+  #lookFirst(linked: readonly Linked[]): void {
+    const { surroundings } = this.#ledger;
+    this.#looking = true;
+    this.#line.hold();
+    void surroundings.keys.looked().then(async (looked) => {
+      this.#looking = false;
+      if (!looked) return;
+      this.#lookedTo = linked.at(-1)?.envelope.seq ?? 0;
+      await this.#ledger.turn(async () => this.#line.pull(this.#ledger.record.cursor));
+    });
+  }
+
+  async #takeAll(linked: readonly Linked[]): Promise<Verdict> {
     let ahead: Promise<Ahead> | undefined;
     for (let at = 0; at < linked.length; ) {
       const page = this.#page(linked, at);
@@ -134,19 +155,21 @@ export class Arrivals {
       const draft = this.#ledger.draft();
       if (isMarked) draft.batch.delete("quarantine", this.#ledger.id);
       const opened = quarantined ? undefined : await (ahead ?? this.#openAhead(draft.group, page));
-      if (!(await this.#takePage(draft, { page, quarantined, opened }))) return false;
+      const verdict = await this.#takePage(draft, { page, quarantined, opened });
+      if (verdict === "unproven") await this.#unmark();
+      if (verdict !== "taken") return verdict;
       // The next page is opened while this one is written; marked ones must wait for their mark
       const next = this.#careful || at === linked.length ? [] : this.#page(linked, at);
       ahead = next.length === 0 || isCommit(next[0]) ? undefined : this.#openAhead(draft.group, next);
       await this.#ledger.save(draft);
     }
-    return true;
+    return "taken";
   }
 
   async #takePage(
     draft: Draft,
     given: { page: readonly Linked[]; quarantined: boolean; opened: Ahead | undefined },
-  ): Promise<boolean> {
+  ): Promise<Verdict> {
     const { surroundings, outbox, heads } = this.#ledger;
     const { page, quarantined, opened } = given;
     if (opened?.step !== undefined) draft.step(opened.step);
@@ -158,14 +181,17 @@ export class Arrivals {
       device: me.device,
       now: surroundings.time.now(),
       quarantined,
+      looked: (page.at(-1)?.envelope.seq ?? 0) <= this.#lookedTo,
+      heard: (head, from) => surroundings.keys.heard(head, from),
       opened: opened?.outcomes ?? new Map(),
     };
     for (const { envelope, hash } of page) {
-      if ((await takeIn(draft, envelope, reading)) === "broken") return false;
+      const verdict = await takeIn(draft, envelope, reading);
+      if (verdict !== "taken") return verdict;
       draft.set({ cursor: envelope.seq, hash, known: Math.max(draft.record.known, envelope.seq) });
       heads.add({ seq: envelope.seq, hash });
     }
-    return true;
+    return "taken";
   }
 
   /** Opens others' messages of a page side by side if they are all in order; otherwise intake opens them one by one. */
@@ -204,6 +230,11 @@ export class Arrivals {
     const marker: Marker = { from, to, deaths: deaths + 1 };
     await store.write([{ table: "quarantine", key: this.#ledger.id, value: encodeCbor(marker) }]);
     return page.length === 1 && deaths >= FATAL;
+  }
+
+  /** What was looked at has killed nobody, and is looked at again later. */
+  async #unmark(): Promise<void> {
+    await this.#ledger.surroundings.store.write([{ table: "quarantine", key: this.#ledger.id, value: null }]);
   }
 }
 

@@ -63,7 +63,8 @@ export class Changes {
     if (wish?.kind === "remove") await api.dismiss(id, wish.member);
     if (wish?.kind === "leave") await api.dismiss(id, this.#ledger.surroundings.context.me.member);
     const members = wish?.kind === "create" || wish?.kind === "add" ? wish.members : [];
-    this.#prepared.set(order, (await Promise.all(members.map((member) => this.#claim(member)))).flat());
+    const claimed = (await Promise.all(members.map((member) => this.#claim(member)))).flat();
+    this.#prepared.set(order, await this.#inUse(claimed));
   }
 
   /** The next attempt at this change starts from the beginning. */
@@ -96,8 +97,9 @@ export class Changes {
     return this.#wish({ kind: "refresh" });
   }
 
-  /** Lets this device in again with what the server keeps of the group; false when that leads nowhere. */
-  async rejoin({ groupInfo, generation }: { groupInfo: Uint8Array; generation: number }): Promise<boolean> {
+  /** Lets this device in again with what the server keeps of the group. `untrusted`: the key log does not have somebody who is in it. */
+  async rejoin(kept: { groupInfo: Uint8Array; generation: number }): Promise<"on_its_way" | "untrusted" | "nowhere"> {
+    const { groupInfo, generation } = kept;
     const { group, id, surroundings, outbox } = this.#ledger;
     const known = group?.generation === generation ? group : undefined;
     const made = await joinExternally({
@@ -109,12 +111,20 @@ export class Changes {
       now: surroundings.time.now(),
     });
     if (made.kind === "refused") {
+      if (made.reason === "untrusted") return made.reason;
       surroundings.fault("rejoin", new Error(made.reason));
-      return false;
+      return "nowhere";
     }
     const intent = outbox.compose({ kind: "rejoin" }, surroundings.time.now());
     await this.#keep(intent, made);
-    return true;
+    return "on_its_way";
+  }
+
+  /** Those whom the key log has and has not taken out. */
+  async #inUse(claimed: Prepared): Promise<Prepared> {
+    const { keys } = this.#ledger.surroundings;
+    if (!claimed.every((addition) => keys.isInUse(addition))) await keys.look();
+    return claimed.filter((addition) => keys.isInUse(addition));
   }
 
   async #claim(member: MemberId): Promise<Addition[]> {
@@ -139,6 +149,7 @@ export class Changes {
     for (let attempt = 0; group !== null && attempt < MOST_UNUSABLE; attempt++) {
       const made = await commit(group, { add: wanted, remove, now: surroundings.time.now() });
       if (made.kind === "committed") return made;
+      if (made.reason === "untrusted") void surroundings.keys.looked();
       surroundings.fault("commit", new Error(made.reason));
       const { device } = made;
       if (device === undefined) return undefined;

@@ -4,7 +4,7 @@ import { GENESIS } from "../../schemas/chain.ts";
 import type { Nudge, WelcomeItem } from "../../schemas/frames.ts";
 import type { ConversationId, MemberId } from "../../schemas/ids.ts";
 import { Conversation } from "./conversation.ts";
-import { enter } from "./entrance.ts";
+import { type Entered, enter } from "./entrance.ts";
 import { createGroup } from "./group/group.ts";
 import type { KeyStock } from "./key-stock.ts";
 import { Ledger } from "./ledger.ts";
@@ -15,6 +15,8 @@ import type { Surroundings } from "./surroundings.ts";
 const KEPT_OPEN = 6;
 /** Sockets opened at the same time for what is to be fetched or sent in the background. */
 const OPENED_AT_ONCE = 8;
+/** The mailbox waits this long for the key log to be read on behalf of a welcome, in ms; other welcomes wait no longer. */
+const LOG_WITHIN = 3_000;
 /** A welcome is given this long to come before a device lets itself in, in ms. */
 const WELCOME_WITHIN = 5_000;
 
@@ -139,18 +141,47 @@ export class Conversations {
     }
   }
 
-  /** Enters a conversation this device was added to. Resolves once that is durable, or is known to be impossible. */
+  /**
+   * Enters a conversation this device was added to. Resolves once that is durable, is known to be impossible, or has to wait for the key log: should
+   * the engine be closed before, the device lets itself in later.
+   */
   async welcomed(item: WelcomeItem): Promise<void> {
+    const { keys, clock } = this.#surroundings;
+    if ((await this.#welcome(item, false)) !== "unproven") return;
+    const looking = keys.looked().then(async (looked) => {
+      if (looked) await this.#welcome(item, true);
+    });
+    await Promise.race([looking, new Promise<void>((resolve) => clock.after(LOG_WITHIN, resolve))]);
+  }
+
+  async #welcome(item: WelcomeItem, looked: boolean): Promise<Entered | undefined> {
     const { time } = this.#surroundings;
     const known = this.#all.get(item.conversation);
     const conversation =
       known ?? new Conversation(new Ledger(this.#surroundings, blankKept(item.conversation, time.now())));
     conversation.rest();
-    const entered = await conversation.ledger.turn(() => enter(conversation.ledger, { item, stock: this.#stock }));
-    if (known === undefined && entered === true) this.#all.set(item.conversation, conversation);
-    if (known === undefined && entered === false) await this.#join(item.conversation);
+    const by = { item, stock: this.#stock, looked };
+    const entered = await conversation.ledger.turn(() => enter(conversation.ledger, by));
+    if (entered === "unproven") return entered;
+    if (known === undefined && entered === "in") this.#all.set(item.conversation, conversation);
+    if (known === undefined && entered === "out") await this.#join(item.conversation);
     this.#awaited.delete(item.conversation);
     this.touch(item.conversation);
+    return entered;
+  }
+
+  /** Says in every conversation of these members that their keys have changed. */
+  async rekeyed(members: readonly MemberId[]): Promise<void> {
+    const { time } = this.#surroundings;
+    for (const { ledger } of this.all) {
+      const here = members.filter((member) => ledger.record.members.includes(member));
+      if (here.length === 0 || ledger.record.state === "ended") continue;
+      await ledger.turn(async () => {
+        const draft = ledger.draft();
+        for (const member of here) draft.remark({ kind: "rekeyed", member }, { from: null, at: time.now() });
+        await ledger.save(draft);
+      });
+    }
   }
 
   /** Asks the server which conversations this member is in, and lets this device into those it was never welcomed to. */

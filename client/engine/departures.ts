@@ -122,7 +122,8 @@ export class Departures {
   }
 
   async #seal(draft: Draft, intent: Message): Promise<IntentRecord> {
-    const { record } = this.#ledger;
+    const { record, surroundings } = this.#ledger;
+    const { keys } = surroundings;
     const { composedAt } = intent;
     const wish = this.#complete(intent);
     if (draft.group === null || wish === null) throw new Error("nothing to seal");
@@ -132,6 +133,7 @@ export class Departures {
         : { type: wish.kind, title: wish.title, expiresIn: wish.expiresIn }),
       sentAt: composedAt,
       seen: { seq: record.cursor, hash: record.hash },
+      keys: { size: keys.head.size, root: keys.head.root as Bytes },
     };
     const { bytes, ...step } = await seal(draft.group, encodeContent(content));
     draft.step(step);

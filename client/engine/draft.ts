@@ -58,8 +58,9 @@ export class Draft {
   /** Adds a line that no envelope stands for, after all those up to the cursor. */
   remark(body: Notice, { from, at }: Pick<MessageRecord, "from" | "at">): void {
     const { id, cursor: seq } = this.record;
-    const message: MessageRecord = { key: `${body.kind}.${seq}`, seq, from, at, body, expiresAt: null };
-    this.batch.put("messages", messageKey(id, seq, LAST_PART), message);
+    const name = body.kind === "rekeyed" ? `${body.kind}.${body.member}` : body.kind;
+    const message: MessageRecord = { key: `${name}.${seq}`, seq, from, at, body, expiresAt: null };
+    this.batch.put("messages", `${messageKey(id, seq, LAST_PART)}/${name}`, message);
   }
 
   /** Writes an intent, new or changed. */

@@ -13,10 +13,11 @@ export async function encryptionView({ ledger }: Conversation): Promise<Encrypti
   const group = await ledger.turn(async () => ledger.group);
   const now = group == null ? undefined : facts(group);
   if (group == null || now === undefined) throw new Refusal("not_found");
-  const devices = roster(group).map(({ member, device, identityKey }) => ({
-    member,
-    device,
-    certified: ledger.surroundings.people.trust(member, identityKey),
+  const { keys } = ledger.surroundings;
+  const devices = roster(group).map((peer) => ({
+    member: peer.member,
+    device: peer.device,
+    certified: keys.trust(peer) && !keys.isOut(peer.device),
   }));
   return { suite: SUITE, epoch: now.epoch, devices, code: digits(now.epochAuthenticator) };
 }

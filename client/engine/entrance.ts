@@ -8,21 +8,28 @@ import type { KeyStock } from "./key-stock.ts";
 import type { Ledger } from "./ledger.ts";
 import { Heads } from "./log-proof.ts";
 
-/** Tries to enter within a turn of the ledger. False: this welcome leads nowhere, and the device is not in the conversation otherwise. */
-export async function enter(ledger: Ledger, { item, stock }: { item: WelcomeItem; stock: KeyStock }): Promise<boolean> {
+/** `out`: this welcome leads nowhere, and the device is not in the conversation otherwise. `unproven`: the key log must be asked about somebody first. */
+export type Entered = "in" | "out" | "unproven";
+
+/** Tries to enter within a turn of the ledger. `looked`: the key log has been read since the welcome came. */
+export async function enter(
+  ledger: Ledger,
+  { item, stock, looked }: { item: WelcomeItem; stock: KeyStock; looked: boolean },
+): Promise<Entered> {
   const { surroundings, record } = ledger;
   const isIn = record.state === "active" && !record.lost;
   const mark = `welcome/${item.conversation}/${item.n}`;
   // Whatever killed the engine last time is not looked at again: the device lets itself in instead
-  if ((await surroundings.store.get("quarantine", mark)) !== undefined) return isIn;
+  if ((await surroundings.store.get("quarantine", mark)) !== undefined) return isIn ? "in" : "out";
   await surroundings.store.write([{ table: "quarantine", key: mark, value: encodeCbor(item.seq) }]);
   const joined = await tryJoin(ledger, { item, stock });
   const draft = ledger.draft();
   draft.batch.delete("quarantine", mark);
-  if (joined === undefined) {
-    if (!isIn && record.generation !== null && record.state !== "ended") draft.set({ lost: true });
+  if (joined === "nowhere" || joined === "untrusted") {
+    const mayPass = joined === "untrusted" && !looked;
+    if (!mayPass && !isIn && record.generation !== null && record.state !== "ended") draft.set({ lost: true });
     await ledger.save(draft);
-    return isIn;
+    return mayPass ? "unproven" : isIn ? "in" : "out";
   }
   draft.step(joined);
   stock.use(joined, draft.batch);
@@ -46,13 +53,13 @@ export async function enter(ledger: Ledger, { item, stock }: { item: WelcomeItem
     ledger.heads = new Heads([[item.seq, item.hash]]);
   });
   await ledger.save(draft);
-  return true;
+  return "in";
 }
 
 async function tryJoin(
   { group, id, surroundings }: Ledger,
   { item, stock }: { item: WelcomeItem; stock: KeyStock },
-): Promise<Joined | undefined> {
+): Promise<Joined | "nowhere" | "untrusted"> {
   for (const ref of welcomeRefs(item.bytes) ?? []) {
     const keyPackage = await stock.privateRecord(ref);
     if (keyPackage === undefined) continue;
@@ -65,7 +72,8 @@ async function tryJoin(
       ...(group !== null && { known: group }),
     });
     if (outcome.kind === "joined") return outcome;
+    if (outcome.reason === "untrusted") return outcome.reason;
     surroundings.fault("welcome", new Error(outcome.reason));
   }
-  return undefined;
+  return "nowhere";
 }

@@ -9,6 +9,7 @@ import type { Draft } from "./draft.ts";
 import { peek, roster } from "./group/group.ts";
 import { type Outcome, open } from "./group/open.ts";
 import type { Change } from "./group/state.ts";
+import type { LogHead } from "./key-log.ts";
 import type { Heads } from "./log-proof.ts";
 import type { Outbox } from "./outbox.ts";
 import { type IntentRecord, type MessageRecord, overlaid } from "./records.ts";
@@ -23,12 +24,16 @@ export interface Reading {
   readonly now: number;
   /** This envelope was being taken in when the engine died, more than once. */
   readonly quarantined: boolean;
+  /** The key log has been read since this envelope came in: whom it does not have now, it does not have. */
+  readonly looked: boolean;
+  /** Told which head of the key log a member says it has seen. */
+  readonly heard: (head: LogHead, from: MemberId) => void;
   /** Messages that were opened ahead, by seq; the draft has taken their step. */
   readonly opened: ReadonlyMap<number, Outcome>;
 }
 
-/** `broken`: somebody else saw another log than this device. */
-export type Verdict = "taken" | "broken";
+/** `broken`: somebody else saw another log than this device. `unproven`: somebody enters whom the key log has to be asked about first. */
+export type Verdict = "taken" | "broken" | "unproven";
 
 /** Takes one envelope into the draft; its place in the log has been proven before. */
 export async function takeIn(draft: Draft, envelope: Envelope, reading: Reading): Promise<Verdict> {
@@ -68,12 +73,15 @@ function weigh(
     }
     if (outcome.sender.device === reading.device) takeForgotten(draft, own, reading);
     if (content.seen.seq >= envelope.seq || reading.heads.contradicts(content.seen)) return "broken";
+    const { member } = outcome.sender;
+    draft.afterwards(() => reading.heard(content.keys, member));
     if (content.type === "text") takeText(draft, { content, envelope, from: outcome.sender.member, reading });
     else takeSettings(draft, { content, envelope, from: outcome.sender.member });
   } else if (outcome.kind === "epoch") {
     takeChange(draft, { outcome, envelope, reading });
     if (outcome.own && own !== undefined) fulfil(draft, own, reading);
   } else if (outcome.kind === "unreadable") {
+    if (outcome.reason === "untrusted" && !reading.looked) return "unproven";
     const follows =
       outcome.reason !== "future_epoch" && outcome.reason !== "other_group" && !isCommitOf(draft, envelope);
     if (follows) notice(draft, envelope, { from: null, body: { kind: "unreadable" } });

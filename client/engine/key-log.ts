@@ -20,8 +20,10 @@ export interface LogHead {
   readonly root: Uint8Array;
 }
 
+/** A device that its member's `identityKey` of that time has certified. `revoked`: by itself, with its member, or with that identity key. */
 export interface LoggedDevice {
   readonly member: MemberId;
+  readonly identityKey: Uint8Array;
   readonly signatureKey: Uint8Array;
   readonly revoked: boolean;
 }
@@ -52,10 +54,18 @@ const STATE = "keylog/state";
 const MEMBERS = "keylog/member/";
 const DEVICES = "keylog/device/";
 
+/** What follows from new leaves for whoever draws conclusions: written together with them, true once that is durable. */
+export interface Conclusion {
+  readonly writes: readonly Write[];
+  settle(): void;
+}
+
 export interface KeyLogOptions extends DoorOptions {
   readonly tokens: Tokens;
   readonly store: Store;
   readonly tenant: TenantId;
+  /** Told what is new before it counts. `keyOf`: a member's identity key after all of it. */
+  readonly conclude?: (news: readonly KeyNews[], keyOf: (member: MemberId) => Uint8Array | undefined) => Conclusion;
 }
 
 /** The key log of one tenant, as far as this device has read it. */
@@ -63,22 +73,28 @@ export class KeyLog {
   readonly #store: Store;
   readonly #tenant: TenantId;
   readonly #call: ReturnType<typeof signedIn>;
-  readonly #members: Map<MemberId, Uint8Array>;
+  readonly #conclude: KeyLogOptions["conclude"];
+  /** Every identity key a member has had, the present one last. */
+  readonly #members: Map<MemberId, readonly Uint8Array[]>;
   readonly #devices: Map<DeviceId, LoggedDevice>;
+  /** Heads that others have seen and that agree with this log, by size. */
+  readonly #agreed = new Map<number, Uint8Array>();
   #kept: Kept;
+  #head: LogHead | null = null;
   #reading: Promise<LogState> | null = null;
 
   private constructor(
-    { store, tenant, tokens, ...door }: KeyLogOptions,
+    { store, tenant, tokens, conclude, ...door }: KeyLogOptions,
     kept: {
       state: Kept;
-      members: Map<MemberId, Uint8Array>;
+      members: Map<MemberId, readonly Uint8Array[]>;
       devices: Map<DeviceId, LoggedDevice>;
     },
   ) {
     this.#store = store;
     this.#tenant = tenant;
     this.#call = signedIn(createCall(door), tokens);
+    this.#conclude = conclude;
     this.#kept = kept.state;
     this.#members = kept.members;
     this.#devices = kept.devices;
@@ -96,19 +112,32 @@ export class KeyLog {
       );
     return new KeyLog(options, {
       state: state === undefined ? { size: 0, peaks: [] } : (decodeCbor(state) as Kept),
-      members: await rows<MemberId, Uint8Array>(MEMBERS),
+      members: await rows<MemberId, readonly Uint8Array[]>(MEMBERS),
       devices: await rows<DeviceId, LoggedDevice>(DEVICES),
     });
   }
 
   /** The head this device has read up to, to be carried inside encrypted messages. */
   get head(): LogHead {
-    return { size: this.#kept.size, root: rootOfPeaks(this.#kept.peaks) };
+    const { size, peaks } = this.#kept;
+    if (this.#head?.size !== size) this.#head = { size, root: rootOfPeaks(peaks) };
+    return this.#head;
+  }
+
+  /** Whether this is a head that is already known to agree with this log. */
+  agrees({ size, root }: LogHead): boolean {
+    const agreed = size === this.#kept.size ? this.head.root : this.#agreed.get(size);
+    return agreed !== undefined && equalBytes(agreed, root);
   }
 
   /** The identity key that the log has for a member; undefined for none. */
   identityKey(member: MemberId): Uint8Array | undefined {
-    return this.#members.get(member);
+    return this.#members.get(member)?.at(-1);
+  }
+
+  /** Whether the log has ever had this identity key for a member. */
+  hasHad(member: MemberId, identityKey: Uint8Array): boolean {
+    return this.#members.get(member)?.some((key) => equalBytes(key, identityKey)) ?? false;
   }
 
   /** What the log has of a device; undefined when it has none, or none that its member has certified. */
@@ -132,6 +161,7 @@ export class KeyLog {
    * @throws {Refusal} as {@link KeyLog.update}
    */
   async compare(seen: LogHead): Promise<LogState> {
+    if (this.agrees(seen)) return { kind: "current", news: [] };
     if (seen.size > this.#kept.size) {
       const state = await this.update();
       if (state.kind !== "current") return state;
@@ -140,7 +170,9 @@ export class KeyLog {
     // The other one was shown more than this device is
     if (seen.size > head.size) return { kind: "rolled_back" };
     const proof = await this.#growth(seen.size, head.size);
-    return verifyConsistency({ first: seen, second: head, proof }) ? { kind: "current", news: [] } : { kind: "forked" };
+    if (!verifyConsistency({ first: seen, second: head, proof })) return { kind: "forked" };
+    this.#agreed.set(seen.size, seen.root.slice());
+    return { kind: "current", news: [] };
   }
 
   async #update(): Promise<LogState> {
@@ -190,17 +222,20 @@ export class KeyLog {
       const event = decodeKeyEvent(leaf);
       news.push(event === undefined ? { kind: "unknown" } : await judge(this.#tenant, event, { members, devices }));
     }
-    const writes: Write[] = [{ table: "meta", key: STATE, value: encodeCbor(kept) }];
-    for (const [id, key] of changed(this.#members, members)) {
-      writes.push({ table: "meta", key: MEMBERS + id, value: encodeCbor(key) });
+    const conclusion = this.#conclude?.(news, (member) => members.get(member)?.at(-1));
+    const writes: Write[] = [{ table: "meta", key: STATE, value: encodeCbor(kept) }, ...(conclusion?.writes ?? [])];
+    for (const [id, keys] of changed(this.#members, members)) {
+      writes.push({ table: "meta", key: MEMBERS + id, value: encodeCbor(keys) });
     }
     for (const [id, device] of changed(this.#devices, devices)) {
       writes.push({ table: "meta", key: DEVICES + id, value: encodeCbor(device) });
     }
     await this.#store.write(writes);
+    this.#agreed.set(this.head.size, this.head.root);
     this.#kept = kept;
-    for (const [id, key] of members) this.#members.set(id, key);
+    for (const [id, keys] of members) this.#members.set(id, keys);
     for (const [id, device] of devices) this.#devices.set(id, device);
+    conclusion?.settle();
     return news;
   }
 }
@@ -209,22 +244,27 @@ export class KeyLog {
 async function judge(
   tenant: TenantId,
   event: KeyEvent,
-  { members, devices }: { members: Map<MemberId, Uint8Array>; devices: Map<DeviceId, LoggedDevice> },
+  known: { members: Map<MemberId, readonly Uint8Array[]>; devices: Map<DeviceId, LoggedDevice> },
 ): Promise<KeyNews> {
+  const { members, devices } = known;
   const { member } = event;
   switch (event.type) {
     case "member": {
-      const before = members.get(member);
-      members.set(member, event.identityKey);
-      return { kind: before === undefined || equalBytes(before, event.identityKey) ? "member" : "rekeyed", member };
+      const before = members.get(member) ?? [];
+      const last = before.at(-1);
+      if (last !== undefined && equalBytes(last, event.identityKey)) return { kind: "member", member };
+      members.set(member, [...before, event.identityKey]);
+      // What a key has certified ends with it
+      revokeAll(devices, member);
+      return { kind: last === undefined ? "member" : "rekeyed", member };
     }
     case "device": {
       const { device, signatureKey, certificate } = event;
-      const identityKey = members.get(member);
+      const identityKey = members.get(member)?.at(-1);
       const payload = certificatePayload({ tenant, member, device, signatureKey });
       const certified = identityKey !== undefined && (await verify(identityKey, payload, certificate));
       if (!certified || devices.has(device)) return { kind: "uncertified", member, device };
-      devices.set(device, { member, signatureKey, revoked: false });
+      devices.set(device, { member, identityKey, signatureKey, revoked: false });
       return { kind: "device", member, device };
     }
     case "revoked": {
@@ -233,7 +273,14 @@ async function judge(
       return { kind: "revoked", member, device: event.device };
     }
     case "removed":
+      revokeAll(devices, member);
       return { kind: "removed", member };
+  }
+}
+
+function revokeAll(devices: Map<DeviceId, LoggedDevice>, member: MemberId): void {
+  for (const [id, device] of devices) {
+    if (device.member === member && !device.revoked) devices.set(id, { ...device, revoked: true });
   }
 }
 

@@ -105,6 +105,11 @@ export class Line {
     this.#pulling = this.send({ type: "pull", after });
   }
 
+  /** What came in is not taken in for now, so the log has not come in up to its head. */
+  hold(): void {
+    this.#live = false;
+  }
+
   /** The page that was asked for will not come. */
   forgo(): void {
     this.#pulling = false;

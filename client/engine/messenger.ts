@@ -91,6 +91,7 @@ class Messenger implements Engine {
       linking: this.#gaining.view,
       conversations: views.sort((a, b) => b.activeAt - a.activeAt),
       members: session?.people.views() ?? [],
+      findings: session?.findings.open ?? [],
     };
   }
 
@@ -196,6 +197,8 @@ class Messenger implements Engine {
   safety: Engine["safety"] = async (member) => this.#ready.safety.of(member);
 
   verify: Engine["verify"] = async (member, isVerified) => this.#ready.safety.verify(member, isVerified);
+
+  noteFinding: Engine["noteFinding"] = async (finding) => this.#ready.keys.note(finding);
 
   devices: Engine["devices"] = async () => {
     const { api, account } = this.#ready;

@@ -1,6 +1,6 @@
-// Owns what is known of the tenant's members: the directory as last fetched, and the identity key each was first seen with.
+// Owns what is known of the tenant's members: the directory as last fetched, and the identity key the key log has for each.
 
-import { equalBytes, fromBase64url } from "../../schemas/bytes.ts";
+import { fromBase64url } from "../../schemas/bytes.ts";
 import type { MemberId } from "../../schemas/ids.ts";
 import type { Api } from "./api.ts";
 import type { Live } from "./live.ts";
@@ -14,7 +14,9 @@ export class People {
   readonly #live: Live;
   readonly #people: Map<MemberId, PersonRecord>;
   readonly #unsaved = new Set<MemberId>();
-  /** Members of whom the directory names another key than the pinned one. */
+  /** The keys the directory named last. */
+  #named = new Map<MemberId, Uint8Array>();
+  /** Members of whom the directory names a key that the key log never had. */
   #contradicted = new Set<MemberId>();
   #fetching: Promise<void> | null = null;
 
@@ -30,20 +32,14 @@ export class People {
     return new People({ store, live, people: entries.map(({ value }) => decodeRecord<PersonRecord>(value)) });
   }
 
-  /**
-   * Whether an identity key is the one pinned for a member. The first key ever seen is the pinned one, whoever names it: a conversation
-   * or the directory; a later, different one is never believed.
-   */
-  trust(member: MemberId, identityKey: Uint8Array): boolean {
-    const person = this.#people.get(member);
-    if (person?.identityKey != null) return equalBytes(person.identityKey, identityKey);
-    const { name, role, removed } = person ?? { name: "", role: "member", removed: false };
+  /** Takes the identity key that the key log has for a member. */
+  pin(member: MemberId, identityKey: Uint8Array): void {
+    const { name, role, removed } = this.#people.get(member) ?? { name: "", role: "member", removed: false };
     this.#people.set(member, { id: member, name, role, removed, identityKey: identityKey.slice() });
     this.#unsaved.add(member);
-    return true;
   }
 
-  /** Adds pins made since the last call to a write that is about to happen. */
+  /** Adds keys taken since the last call to a write that is about to happen. */
   save(batch: Batch): void {
     for (const member of this.#unsaved) {
       const person = this.#people.get(member);
@@ -57,14 +53,19 @@ export class People {
     return (this.#people.get(member)?.name ?? "") !== "";
   }
 
-  /** The identity key pinned for a member; null when none has been seen. */
+  /** The identity key of a member; null when none has been seen. */
   key(member: MemberId): Uint8Array | null {
     return this.#people.get(member)?.identityKey ?? null;
   }
 
-  /** Every pinned key. */
-  keys(): [MemberId, Uint8Array][] {
-    return [...this.#people].flatMap(([id, { identityKey }]) => (identityKey === null ? [] : [[id, identityKey]]));
+  /** The keys the directory named last. */
+  get named(): ReadonlyMap<MemberId, Uint8Array> {
+    return this.#named;
+  }
+
+  /** The directory has named wrong keys for exactly these members. */
+  contradict(members: Iterable<MemberId>): void {
+    this.#contradicted = new Set(members);
   }
 
   isContradicted(member: MemberId): boolean {
@@ -89,18 +90,17 @@ export class People {
 
   async #fetch(api: Pick<Api, "members">): Promise<void> {
     const batch = new Batch();
-    const contradicted = new Set<MemberId>();
+    const keys = new Map<MemberId, Uint8Array>();
     for (const { id, name, role, identityKey, removedAt } of await api.members()) {
-      const named = fromBase64url(identityKey) ?? null;
-      const pinned = this.#people.get(id)?.identityKey ?? named;
-      if (named !== null && pinned !== null && !equalBytes(named, pinned)) contradicted.add(id);
-      const person: PersonRecord = { id, name, role, identityKey: pinned, removed: removedAt !== null };
+      keys.set(id, fromBase64url(identityKey) ?? new Uint8Array());
+      const known = this.#people.get(id)?.identityKey ?? null;
+      const person: PersonRecord = { id, name, role, identityKey: known, removed: removedAt !== null };
       this.#people.set(id, person);
       batch.put("people", id, person);
     }
     this.save(batch);
     await this.#store.write(batch.writes);
-    this.#contradicted = contradicted;
+    this.#named = keys;
     this.#live.changed();
   }
 }

@@ -24,7 +24,7 @@ export interface AccountRecord {
   readonly policy: Policy;
 }
 
-/** A member as the directory names it; `identityKey` is the first one ever seen, null until then. */
+/** A member as the directory names it; `identityKey` is the one the key log has, null until it was read. */
 export interface PersonRecord {
   readonly id: MemberId;
   readonly name: string;

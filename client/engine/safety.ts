@@ -7,12 +7,13 @@ import type { People } from "./people.ts";
 import { type AccountRecord, Batch } from "./records.ts";
 import { safetyNumber } from "./safety-number.ts";
 import type { Store } from "./store.ts";
-import { Trust } from "./trust.ts";
+import type { Trust } from "./trust.ts";
 import type { SafetyView } from "./view.ts";
 
 export interface SafetyOptions {
   readonly store: Store;
-  readonly people: Pick<People, "key" | "keys" | "isContradicted">;
+  readonly people: Pick<People, "key" | "isContradicted">;
+  readonly trust: Trust;
   readonly account: () => AccountRecord;
   /** The server's time in ms. */
   readonly now: () => number;
@@ -21,30 +22,16 @@ export interface SafetyOptions {
 /** The safety numbers of one profile. */
 export class Safety {
   readonly #options: SafetyOptions;
-  readonly #trust: Trust;
 
-  private constructor(options: SafetyOptions, trust: Trust) {
+  constructor(options: SafetyOptions) {
     this.#options = options;
-    this.#trust = trust;
-  }
-
-  static async load(options: SafetyOptions): Promise<Safety> {
-    return new Safety(options, await Trust.load(options.store));
-  }
-
-  /** Notes since when keys are known. */
-  note(): Promise<void> {
-    const { people, now } = this.#options;
-    return this.#change((batch) => {
-      for (const [member, identityKey] of people.keys()) this.#trust.see(batch, { member, identityKey, now: now() });
-    });
   }
 
   /** @throws {Refusal} not_found — no key is known of this member */
   of(member: MemberId): SafetyView {
     const { people, account } = this.#options;
     const { tenant, member: me, identityKeys } = account();
-    const state = this.#trust.of(member);
+    const state = this.#options.trust.of(member);
     const mine = { tenant: tenant.id, member: me.id, identityKey: identityKeys.publicKey };
     const theirs = { tenant: tenant.id, member, identityKey: this.#key(member) };
     return {
@@ -59,9 +46,9 @@ export class Safety {
   async verify(member: MemberId, isVerified: boolean): Promise<void> {
     const seen = { member, identityKey: this.#key(member), now: this.#options.now() };
     await this.#change((batch) => {
-      this.#trust.see(batch, seen);
-      if (isVerified) this.#trust.verify(batch, seen);
-      else this.#trust.accept(batch, member);
+      this.#options.trust.see(batch, seen);
+      if (isVerified) this.#options.trust.verify(batch, seen);
+      else this.#options.trust.accept(batch, member);
     });
   }
 
@@ -76,6 +63,6 @@ export class Safety {
     work(batch);
     if (batch.empty) return;
     await this.#options.store.write(batch.writes);
-    this.#trust.settle();
+    this.#options.trust.settle();
   }
 }

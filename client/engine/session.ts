@@ -6,8 +6,11 @@ import { meOf, saveAccount } from "./account.ts";
 import { type Api, createApi, type Door, type TokenAnswer } from "./api.ts";
 import { Conversations } from "./conversations.ts";
 import { createDialer } from "./dialer.ts";
+import { Findings } from "./findings.ts";
 import { sign } from "./group/device-keys.ts";
+import type { Claim } from "./group/state.ts";
 import { KeyStock } from "./key-stock.ts";
+import { KeyWatch } from "./key-watch.ts";
 import type { Live } from "./live.ts";
 import { Mailbox } from "./mailbox.ts";
 import { People } from "./people.ts";
@@ -20,6 +23,7 @@ import type { Store } from "./store.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { Timers } from "./timers.ts";
 import { createTokens, type Tokens } from "./token.ts";
+import { Trust } from "./trust.ts";
 
 /** Asked again this often when the server could not be reached, in ms. */
 const REFRESH_AGAIN = { least: 2_000, most: 60_000 };
@@ -48,6 +52,8 @@ export class Session {
   readonly people: People;
   readonly conversations: Conversations;
   readonly safety: Safety;
+  readonly keys: KeyWatch;
+  readonly findings: Findings;
   readonly #options: SessionOptions;
   readonly #stock: KeyStock;
   readonly #time: ServerTime;
@@ -63,23 +69,25 @@ export class Session {
 
   private constructor(
     options: SessionOptions,
-    parts: { time: ServerTime; people: People; safety: Safety; after: number },
+    parts: {
+      time: ServerTime;
+      people: People;
+      safety: Safety;
+      tokens: Tokens;
+      keys: KeyWatch;
+      findings: Findings;
+      after: number;
+    },
   ) {
-    const { account, store, server, door, clock, live, fault } = options;
-    const { time, people, safety, after } = parts;
+    const { account, store, server, clock, live, fault } = options;
+    const { time, people, safety, tokens, keys, findings, after } = parts;
     this.#options = options;
     this.#account = account;
     this.#time = time;
     this.people = people;
     this.safety = safety;
-    const tokens = createTokens({
-      door,
-      tenant: account.tenant.id,
-      device: account.device,
-      clock,
-      sign: (payload) => sign(account.signatureKeys.privateKey, payload),
-    });
-    if (options.token !== undefined) tokens.adopt(options.token);
+    this.keys = keys;
+    this.findings = findings;
     this.tokens = tokens;
     this.api = createApi({ server, tokens, ...(options.fetch !== undefined && { fetch: options.fetch }) });
     const me = meOf(account);
@@ -94,8 +102,9 @@ export class Session {
       time,
       live,
       people,
+      keys,
       timers: this.#timers,
-      context: { me, trust: (member, key) => this.#trust(member, key), mayChange: () => true },
+      context: { me, trust: (claim) => this.#trust(claim), mayChange: () => true },
       careful: options.careful,
       policy: () => this.#account.policy,
       dialer,
@@ -128,16 +137,34 @@ export class Session {
 
   /** Opens an account: what is overdue is destroyed before anything can be seen. Dials at once, waits for no answer. */
   static async open(options: SessionOptions): Promise<Session> {
-    const { store, clock, live } = options;
-    const [time, people, after] = await Promise.all([
+    const { account, server, store, clock, live, fetch, fault } = options;
+    const [time, people, after, trust, findings] = await Promise.all([
       ServerTime.load(store, clock),
       People.load(store, live),
       Mailbox.last(store),
+      Trust.load(store),
+      Findings.load(store),
     ]);
+    const now = (): number => time.now();
+    const tokens = signIn(options);
+    const keys = await KeyWatch.load({
+      server,
+      ...(fetch !== undefined && { fetch }),
+      tokens,
+      store,
+      tenant: account.tenant.id,
+      me: meOf(account),
+      people,
+      trust,
+      findings,
+      clock,
+      now,
+      changed: () => session.#changed(),
+      fault: (error) => fault("keys", error),
+    });
     // The account's own keys are the same for good
-    const account = () => options.account;
-    const safety = await Safety.load({ store, people, account, now: () => time.now() });
-    const session = new Session(options, { time, people, safety, after });
+    const safety = new Safety({ store, people, trust, account: () => account, now });
+    const session: Session = new Session(options, { time, people, safety, tokens, keys, findings, after });
     session.#safekeeping = await session.#loadSafekeeping();
     await session.conversations.load();
     await session.#timers.start(async (conversation, due) => session.conversations.find(conversation)?.destroy(due));
@@ -198,6 +225,7 @@ export class Session {
 
   close(): void {
     this.#timers.close();
+    this.keys.close();
     this.#mailbox.close();
     this.conversations.close();
     void this.#safekeeping?.close();
@@ -226,12 +254,12 @@ export class Session {
 
   get #isSettled(): boolean {
     const isQuiet = this.#mailbox.idle && this.#stock.idle && this.#hasRefreshed && this.#refreshing === null;
-    return isQuiet && this.conversations.settled;
+    return isQuiet && this.keys.idle && this.conversations.settled;
   }
 
-  #trust(member: Parameters<People["trust"]>[0], key: Uint8Array): boolean {
-    if (!this.people.knows(member)) this.refresh();
-    return this.people.trust(member, key);
+  #trust(claim: Claim): boolean {
+    if (!this.people.knows(claim.member)) this.refresh();
+    return this.keys.trust(claim);
   }
 
   #changed(): void {
@@ -263,7 +291,9 @@ export class Session {
     const { clock, store, fault } = this.#options;
     try {
       const [tenant] = await Promise.all([this.api.tenant(), this.people.refresh(this.api)]);
-      await this.safety.note();
+      // The directory first: whatever it names must then be in the log
+      if (await this.keys.look()) await this.keys.judge(this.people.named);
+      await this.#tellRekeyed();
       const own = this.people.views().find(({ id }) => id === this.#account.member.id);
       const { id, name, residency, policy } = tenant;
       const member = own === undefined ? this.#account.member : { id: own.id, name: own.name, role: own.role };
@@ -282,6 +312,13 @@ export class Session {
     }
   }
 
+  async #tellRekeyed(): Promise<void> {
+    const members = this.keys.changedKeys;
+    if (members.length === 0) return;
+    await this.conversations.rekeyed(members);
+    await this.keys.told(members);
+  }
+
   async #end(code: RefusalCode): Promise<void> {
     if (this.#account.state === "ended") return;
     this.#account = { ...this.#account, state: "ended", code };
@@ -290,4 +327,16 @@ export class Session {
     this.#options.live.changed();
     this.#check();
   }
+}
+
+function signIn({ account, door, clock, token }: SessionOptions): Tokens {
+  const tokens = createTokens({
+    door,
+    tenant: account.tenant.id,
+    device: account.device,
+    clock,
+    sign: (payload) => sign(account.signatureKeys.privateKey, payload),
+  });
+  if (token !== undefined) tokens.adopt(token);
+  return tokens;
 }

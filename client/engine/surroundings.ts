@@ -5,6 +5,7 @@ import type { RefusalCode } from "../../schemas/refusal.ts";
 import type { Api } from "./api.ts";
 import type { Clock } from "./clock.ts";
 import type { Context } from "./group/state.ts";
+import type { KeyWatch } from "./key-watch.ts";
 import type { Dialer } from "./link.ts";
 import type { Live } from "./live.ts";
 import type { People } from "./people.ts";
@@ -19,6 +20,7 @@ export interface Surroundings {
   readonly time: ServerTime;
   readonly live: Live;
   readonly people: People;
+  readonly keys: KeyWatch;
   readonly timers: Timers;
   /** Who this device is in every group, and whom it believes. */
   readonly context: Context;

@@ -46,6 +46,7 @@ export type Notice =
   | { readonly kind: "left" }
   | { readonly kind: "titled"; readonly title: string | null }
   | { readonly kind: "timer"; readonly expiresIn: number | null }
+  | { readonly kind: "rekeyed"; readonly member: MemberId }
   | { readonly kind: "unreadable" };
 
 /** One line of a timeline: a text, or a notice of something that happened. `key` is stable from the moment of sending. */
@@ -109,6 +110,18 @@ export type LinkingView =
   | { readonly kind: "arriving"; readonly done: number; readonly total: number }
   | { readonly kind: "over"; readonly code: RefusalCode };
 
+/**
+ * Somebody plays tricks with keys, which nothing honest looks like. `ghost`: a device was to be slipped in as one of `member`'s; `swapped`: another
+ * identity key was shown for `member`; `rolled_back`: the tenant's key log is shorter than it was; `forked`: it has another past than this
+ * device, or `member`, has seen. None of it was believed. `at` by the server's clock, in ms.
+ */
+export interface FindingView {
+  readonly id: string;
+  readonly kind: "ghost" | "swapped" | "rolled_back" | "forked";
+  readonly member: MemberId | null;
+  readonly at: number;
+}
+
 /** Everything but timelines. Conversations newest activity first; members by name. */
 export interface Snapshot {
   readonly phase: Phase;
@@ -124,6 +137,8 @@ export interface Snapshot {
   readonly linking: LinkingView | null;
   readonly conversations: readonly ConversationView[];
   readonly members: readonly MemberView[];
+  /** What nobody has taken note of yet, oldest first. */
+  readonly findings: readonly FindingView[];
 }
 
 /**
@@ -191,6 +206,8 @@ export interface Engine {
   safety(member: MemberId): Promise<SafetyView>;
   /** A person has compared the safety number with this member's, or takes that back. */
   verify(member: MemberId, isVerified: boolean): Promise<void>;
+  /** A person has taken note of a finding: it is shown no more. */
+  noteFinding(finding: string): Promise<void>;
   devices(): Promise<readonly DeviceView[]>;
   revokeDevice(device: DeviceId): Promise<void>;
   renameDevice(device: DeviceId, name: string): Promise<void>;

@@ -17,6 +17,8 @@ export class WayBack {
   /** Told, within a turn, when it may be tried again. */
   readonly #again: () => Promise<void>;
   #asked = false;
+  /** The key log was read since the last attempt found somebody it did not have. */
+  #hasLooked = false;
   #isResting = false;
 
   constructor(ledger: Ledger, parts: { line: Line; changes: Changes; again: () => Promise<void> }) {
@@ -54,11 +56,21 @@ export class WayBack {
       this.#line.pull(head.seq);
       return;
     }
-    const isOnItsWay =
-      bytes !== null && (await this.#changes.rejoin({ groupInfo: bytes, generation: head.generation }));
-    if (isOnItsWay) return this.reset();
+    const kept = bytes === null ? null : { groupInfo: bytes, generation: head.generation };
+    const outcome = kept === null ? "nowhere" : await this.#changes.rejoin(kept);
+    const mayPass = outcome === "untrusted" && !this.#hasLooked;
+    this.#hasLooked = mayPass;
+    if (outcome === "on_its_way") return this.reset();
+    if (mayPass) return this.#lookFirst();
     this.#isResting = true;
     surroundings.clock.after(TRY_AGAIN, () => void this.#ledger.turn(() => this.#tryAgain()));
+  }
+
+  /** Asks the key log about somebody who is in the group, beside the ledger's turns, and tries again when it has answered. */
+  #lookFirst(): void {
+    void this.#ledger.surroundings.keys.looked().then(async (looked) => {
+      if (looked) await this.#ledger.turn(() => this.#tryAgain());
+    });
   }
 
   async #tryAgain(): Promise<void> {

@@ -21,6 +21,7 @@ import { NewConversation } from "./conversation/new-conversation.tsx";
 import { PeoplePanel } from "./conversation/people-panel.tsx";
 import { TimerPanel } from "./conversation/timer-panel.tsx";
 import { ConversationList } from "./conversation-list.tsx";
+import { Findings } from "./findings.tsx";
 import { t } from "./language.ts";
 import { Icon } from "./parts/icon.tsx";
 import { conversationPath, type Panel, route, up } from "./route.ts";
@@ -78,6 +79,7 @@ export function Messenger(): JSX.Element {
   useFocus(pane, id);
   return (
     <div class="messenger" data-pane={pane()}>
+      <Findings />
       <ConversationList current={id()} onNew={() => setComposing(true)} />
       <main class="main" id="content" tabindex="-1">
         <Switch

@@ -32,6 +32,7 @@ const LOADING: Snapshot = {
   linking: null,
   conversations: [],
   members: [],
+  findings: [],
 };
 
 const METHODS: Readonly<Record<Method, true>> = {
@@ -55,6 +56,7 @@ const METHODS: Readonly<Record<Method, true>> = {
   encryption: true,
   safety: true,
   verify: true,
+  noteFinding: true,
   devices: true,
   revokeDevice: true,
   renameDevice: true,

@@ -103,6 +103,7 @@ const SCREENS: readonly Screen[] = [
     path: "/c/cOldxxxxxxxxxxxxxxxxxA?scene=busy",
     shows: ["nicht mehr in", "no longer in"],
   },
+  { name: "findings", path: `/c/${TEAM}?scene=findings`, shows: ["ein fremdes Gerät", "slip in a device"] },
   { name: "offline", path: "/?scene=offline", shows: ["Offline. Nachrichten", "Offline. Messages"] },
   { name: "connecting", path: "/?scene=connecting", shows: ["Verbindung wird hergestellt", "Connecting"] },
   { name: "elsewhere", path: "/?place=elsewhere", shows: ["in einem anderen Tab", "in another tab"] },

@@ -261,6 +261,10 @@ describe("L7: a line of a timeline is the same for people and for programs", () 
     [{ kind: "titled", title: null } as const, "Otto took the title away"],
     [{ kind: "timer", expiresIn: 60_000 } as const, "Otto set the timer to 1m"],
     [{ kind: "timer", expiresIn: null } as const, "Otto turned the timer off"],
+    [
+      { kind: "rekeyed", member: otto.id } as const,
+      "Otto now has another key than before: invited anew, or somebody else in disguise. Ask before you go on",
+    ],
     [{ kind: "unreadable" } as const, "a message that cannot be read here"],
   ])("L7: notice %o", (body, sentence) => {
     const message = fakeLine({ from: otto.id, body });

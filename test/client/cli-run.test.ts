@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Failure } from "../../client/cli/failure.ts";
 import { run, type World } from "../../client/cli/run.ts";
-import type { Engine } from "../../client/engine/view.ts";
+import type { Engine, FindingView } from "../../client/engine/view.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import { FakeEngine, fakeConversation, fakeLine, fakeMember, fakeSnapshot } from "../support/command-engine.ts";
 
@@ -64,6 +64,40 @@ describe("L8: a command runs from profile to exit code", () => {
     expect(await again.ended).toBe(0);
     expect(again.said.server).toBe("http://s:1");
     expect(fake.calls.at(-1)).toEqual(["close"]);
+  });
+
+  test("L42: whatever the command, findings about keys are told on standard error, a sentence each", async () => {
+    const [anna, otto] = [fakeMember("Anna", "owner"), fakeMember("Otto")];
+    const finding = (kind: FindingView["kind"], member: FindingView["member"] = null) => ({
+      id: `${kind} ${member}`,
+      kind,
+      member,
+      at: 0,
+    });
+    const findings = [
+      finding("ghost", otto.id),
+      finding("ghost", anna.id),
+      finding("swapped", otto.id),
+      finding("swapped", anna.id),
+      finding("rolled_back"),
+      finding("forked"),
+      finding("forked", otto.id),
+    ];
+    const { account } = fakeSnapshot();
+    const own = account === null ? null : { ...account, member: { id: anna.id, name: anna.name, role: anna.role } };
+    const fake = new FakeEngine(fakeSnapshot({ account: own, members: [anna, otto], findings }));
+    const { said, ended } = start(["members", "--json"], fake.engine());
+    expect(await ended).toBe(0);
+    expect(said.err.trim().split("\n")).toEqual([
+      "kuvert: attention: somebody tried to slip in a device as one of Otto's; it was not accepted",
+      "kuvert: attention: somebody tried to slip in a device as one of yours; it was not accepted",
+      "kuvert: attention: somebody poses as Otto; it was noticed and not accepted",
+      "kuvert: attention: somebody poses as you towards others; talk to your administrators",
+      "kuvert: attention: the server shows an older list of devices than before; no new device is accepted for now",
+      "kuvert: attention: the server shows another list of devices than before; no new device is accepted for now",
+      "kuvert: attention: the server shows you and Otto different lists of devices; ask Otto some other way before you go on",
+    ]);
+    expect(objects(said.out)).toHaveLength(2);
   });
 
   test("L6: a server whose answer was lost is remembered, one that refused is not", async () => {

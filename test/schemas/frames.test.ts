@@ -109,6 +109,7 @@ test("F5: content survives its binary form and unknown content is refused", () =
     expiresIn: null,
     sentAt: 1,
     seen: { seq: 0, hash },
+    keys: { size: 3, root: hash },
   };
   expect(decodeContent(encodeContent(content))).toEqual(content);
   expect(decodeContent(encodeCbor({ ...content, type: "poll" }))).toBeUndefined();

@@ -66,6 +66,7 @@ export function fakeSnapshot(over: Partial<Snapshot> = {}): Snapshot {
     linking: null,
     conversations: [],
     members: [anna],
+    findings: [],
     ...over,
   };
 }

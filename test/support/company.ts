@@ -18,6 +18,8 @@ export interface Opening {
   readonly tampering?: Tampering;
   /** No request and no socket gets through. */
   readonly offline?: boolean;
+  /** Somebody in the middle of its requests. */
+  readonly fetch?: typeof fetch;
   /** The server never gets this device's key packages. */
   readonly withoutStock?: boolean;
   /** Every write waits for this first. */
@@ -83,6 +85,7 @@ export class Person {
       WebSocket: offline ? (nowhere as unknown as typeof WebSocket) : WebSocket,
       log: (where, error) => this.faults.push(`${where}: ${String(error)}`),
       ...(withoutStock && { fetch: fetchWithoutStock }),
+      ...(opening.fetch !== undefined && { fetch: opening.fetch }),
       ...(offline && { fetch: nowhere }),
     });
     return this.#engine;
@@ -134,6 +137,12 @@ export class Person {
       .toEqual(texts);
   }
 
+  /** What it knows of the key log is gone, as on a new device. */
+  async forgetKeys(): Promise<void> {
+    const rows = await this.store.scan("meta", { prefix: "keylog/" });
+    await this.store.write(rows.map(({ key }) => ({ table: "meta", key, value: null })));
+  }
+
   async #write(real: Store, writes: readonly Write[], { diesAtWrite, beforeWrite }: Opening): Promise<void> {
     await beforeWrite?.(writes);
     this.isDead ||= this.writes.length === diesAtWrite;
@@ -183,6 +192,16 @@ export class Company {
     }
     for (const person of people) await person.settled();
     return people;
+  }
+
+  /** Lets somebody in by an invite of `host`. */
+  async join(host: Person, name: string): Promise<Person> {
+    const person = this.person(name);
+    const link = await host.engine.invite({ role: "member", uses: 1, expiresIn: 3_600_000 });
+    await person.open();
+    await person.engine.join({ link, name, deviceName: "Test" });
+    await person.settled();
+    return person;
   }
 
   async dispose(): Promise<void> {

@@ -1,4 +1,4 @@
-// Owns who a leaf is and whether to believe it: credential, certificate, tenant, pinned identity, and the shape every leaf must have.
+// Owns who a leaf is and whether to believe it: credential, certificate, tenant, whether it is known, and the shape every leaf must have.
 
 import type { AuthenticationService } from "ts-mls/authenticationService.js";
 import type { Capabilities } from "ts-mls/capabilities.js";
@@ -30,7 +30,7 @@ export const CAPABILITIES: Capabilities = {
   credentials: ["basic"],
 };
 
-/** Why a leaf is not believed. `untrusted`: the identity key is not the pinned one, which people must look at. */
+/** Why a leaf is not believed. `untrusted`: nothing this device knows says that its member has such a device. */
 export type LeafFault = "malformed" | "wrong_tenant" | "uncertified" | "untrusted";
 
 // Credentials are immutable, so each is read and verified once however often the library asks
@@ -102,7 +102,8 @@ async function credentialFault(
   if (credential === undefined) return "malformed";
   if (credential.tenant !== me.tenant) return "wrong_tenant";
   if (!(await isCertified(mlsCredential, { credential, signatureKey }))) return "uncertified";
-  return trust(credential.member, credential.identityKey) ? undefined : "untrusted";
+  const { member, device, identityKey } = credential;
+  return trust({ member, device, identityKey, signatureKey }) ? undefined : "untrusted";
 }
 
 function isCertified(

@@ -25,10 +25,14 @@ export interface Device {
   readonly identityKey: Uint8Array;
 }
 
-/** A device on its leaf of the ratchet tree. */
-export interface Peer extends Device {
-  readonly leaf: number;
+/** A device as its credential claims it, with the key that signs its messages. */
+export interface Claim extends Device {
   readonly signatureKey: Uint8Array;
+}
+
+/** A device on its leaf of the ratchet tree. */
+export interface Peer extends Claim {
+  readonly leaf: number;
 }
 
 /** What a commit does to the roster. `external`: `by` let itself in again, replacing its own leaf if it had one. */
@@ -39,8 +43,11 @@ export interface Change {
   readonly external: boolean;
 }
 
-/** Whether an identity key is the pinned one of a member; asked when a device enters. Answered from memory, without waiting. */
-export type Trust = (member: MemberId, identityKey: Uint8Array) => boolean;
+/**
+ * Whether a device is known to be whom it claims to be; asked when it enters. Answered from memory, without waiting. A no may turn into a yes
+ * once more is known, a yes never into a no: otherwise a device that follows late would not follow where the others went.
+ */
+export type Trust = (claim: Claim) => boolean;
 
 /**
  * Whether this change of the roster is allowed. Asked before the commit's signature is checked, so it must have no effects; and it must

@@ -34,6 +34,8 @@ export function noticeText(notice: Notice, line: MessageView, kind: "direct" | "
       return notice.title === null ? words.noticeUntitled : words.noticeTitled(notice.title);
     case "timer":
       return notice.expiresIn === null ? words.noticeTimerOff : words.noticeTimer(formatDuration(notice.expiresIn));
+    case "rekeyed":
+      return words.noticeRekeyed(session.name(notice.member));
     case "unreadable":
       return words.noticeUnreadable;
   }

@@ -137,6 +137,8 @@ export const de = {
   noticeUntitled: "Die Unterhaltung hat keinen Namen mehr",
   noticeTimer: (duration: string) => `Lebensdauer neuer Nachrichten: ${duration}`,
   noticeTimerOff: "Neue Nachrichten verschwinden nicht mehr von selbst",
+  noticeRekeyed: (name: string) =>
+    `${name} meldet sich mit einem neuen Schlüssel. Bitte fragen Sie nach, ob das stimmt, bevor Sie Vertrauliches schreiben.`,
   noticeUnreadable: "Diese Nachricht ist auf diesem Gerät nicht lesbar",
   someone: "Jemand",
   youObject: "Sie",
@@ -240,6 +242,19 @@ export const de = {
   theme: "Farben",
   themes: { auto: "Automatisch", light: "Hell", dark: "Dunkel" },
   languages: { de: "Deutsch", en: "English" },
+
+  findingGhost: (name: string) =>
+    `Jemand wollte ein fremdes Gerät als eines von ${name} einschleusen. Es wurde nicht angenommen.`,
+  findingGhostOwn: "Jemand wollte ein fremdes Gerät als eines von Ihren einschleusen. Es wurde nicht angenommen.",
+  findingSwapped: (name: string) => `Jemand gibt sich als ${name} aus. Das wurde erkannt und nicht angenommen.`,
+  findingSwappedOwn: "Jemand gibt sich anderen gegenüber als Sie aus. Bitte wenden Sie sich an Ihre Verwaltung.",
+  findingRolledBack:
+    "Der Server zeigt ein älteres Geräteverzeichnis als zuvor. Neue Geräte werden vorerst nicht angenommen.",
+  findingForked:
+    "Der Server zeigt ein anderes Geräteverzeichnis als zuvor. Neue Geräte werden vorerst nicht angenommen.",
+  findingForkedFrom: (name: string) =>
+    `Der Server zeigt Ihnen und ${name} verschiedene Geräteverzeichnisse. Bitte fragen Sie auf anderem Weg nach, bevor Sie Vertrauliches schreiben.`,
+  findingNote: "Verstanden",
 
   safety: "Sicherheitsnummer",
   safetyTitle: (name: string) => `Sicherheitsnummer mit ${name}`,

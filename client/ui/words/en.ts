@@ -133,6 +133,8 @@ export const en: Words = {
   noticeUntitled: "The conversation no longer has a name",
   noticeTimer: (duration) => `Lifetime of new messages: ${duration}`,
   noticeTimerOff: "New messages no longer disappear by themselves",
+  noticeRekeyed: (name: string) =>
+    `${name} now has a new key. Ask whether that is right before you write anything confidential.`,
   noticeUnreadable: "This message cannot be read on this device",
   someone: "Somebody",
   youObject: "you",
@@ -235,6 +237,16 @@ export const en: Words = {
   theme: "Colours",
   themes: { auto: "Automatic", light: "Light", dark: "Dark" },
   languages: { de: "Deutsch", en: "English" },
+
+  findingGhost: (name: string) => `Somebody tried to slip in a device as one of ${name}’s. It was not accepted.`,
+  findingGhostOwn: "Somebody tried to slip in a device as one of yours. It was not accepted.",
+  findingSwapped: (name: string) => `Somebody poses as ${name}. It was noticed and not accepted.`,
+  findingSwappedOwn: "Somebody poses as you towards others. Please talk to your administrators.",
+  findingRolledBack: "The server shows an older list of devices than before. New devices are not accepted for now.",
+  findingForked: "The server shows another list of devices than before. New devices are not accepted for now.",
+  findingForkedFrom: (name: string) =>
+    `The server shows you and ${name} different lists of devices. Please ask some other way before you write anything confidential.`,
+  findingNote: "Understood",
 
   safety: "Safety number",
   safetyTitle: (name) => `Safety number with ${name}`,

@@ -136,6 +136,7 @@ export function createFakeEngine(state: FakeState): FakeEngine {
     }),
     safety: async () => ({ number: "0123456789".repeat(6), since: 0, verifiedAt: null, contradicted: false }),
     verify: async () => undefined,
+    noteFinding: async (finding) => change({ findings: state.snapshot.findings.filter(({ id }) => id !== finding) }),
     devices: async () => state.devices ?? [],
     revokeDevice: async () => undefined,
     renameDevice: async () => undefined,

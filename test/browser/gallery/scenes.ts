@@ -183,6 +183,7 @@ const ready: Snapshot = {
   linking: null,
   conversations,
   members,
+  findings: [],
 };
 
 const fresh: Snapshot = { ...ready, phase: "fresh", account: null, policy: null, conversations: [], members: [] };
@@ -192,6 +193,13 @@ const SNAPSHOTS: Readonly<Record<string, Snapshot>> = {
   empty: { ...ready, conversations: [] },
   alone: { ...ready, conversations: [], members: members.slice(0, 1) },
   offline: { ...ready, connection: "offline" },
+  findings: {
+    ...ready,
+    findings: [
+      { id: "ghost", kind: "ghost", member: ben, at: now },
+      { id: "forked", kind: "forked", member: null, at: now },
+    ],
+  },
   connecting: { ...ready, connection: "connecting" },
   loading: { ...fresh, phase: "loading" },
   ended: { ...fresh, phase: "ended", code: "device_revoked" },

@@ -15,7 +15,7 @@ import { join, joinExternally } from "../../../client/engine/group/join.ts";
 import { MAX_BYTES } from "../../../client/engine/group/limits.ts";
 import { open, type UnreadableReason } from "../../../client/engine/group/open.ts";
 import { suite } from "../../../client/engine/group/provider.ts";
-import type { Group } from "../../../client/engine/group/state.ts";
+import type { Claim, Group } from "../../../client/engine/group/state.ts";
 import { isSoundTree } from "../../../client/engine/group/tree-check.ts";
 import { concat, utf8 } from "../../../schemas/bytes.ts";
 import { groupId } from "../../../schemas/ids.ts";
@@ -290,10 +290,10 @@ describe("E2: a leaf is who its certified credential says, and stays it", () => 
       const { publicBytes } = await keyPackageOf(lie);
       await refuses(b, await forgeCommit(a, { proposals: [add(publicBytes)] }), reason);
     }
-    // certified by its own identity key for another member's name: only the pin can tell
+    // certified by its own identity key for another member's name: only what is known of that member can tell
     const impostor = await createMe({ ...mallory, id: alice.id });
-    const trust = (member: string, key: Uint8Array) =>
-      member !== alice.id || key.every((byte, at) => byte === alice.identity.publicKey[at]);
+    const trust = ({ member, identityKey }: Claim) =>
+      member !== alice.id || identityKey.every((byte, at) => byte === alice.identity.publicKey[at]);
     const wary = { ...b, context: { ...b.context, trust } };
     const bytes = await forgeCommit(a, { proposals: [add((await keyPackageOf(impostor)).publicBytes)] });
     await refuses(wary, bytes, "untrusted");

@@ -1,0 +1,176 @@
+// A server that plays tricks with keys, between engines and a real one: what it shows is noticed, said in a sentence, and never believed.
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { certify, createDeviceKeys, createIdentityKeys } from "../../client/engine/group/device-keys.ts";
+import { createKeyPackages } from "../../client/engine/group/key-packages.ts";
+import type { Me } from "../../client/engine/group/state.ts";
+import { toBase64url } from "../../schemas/bytes.ts";
+import { type DeviceId, newId, type TenantId } from "../../schemas/ids.ts";
+import type { KeyEvent } from "../../schemas/key-event.ts";
+import { Company, type Person } from "../support/company.ts";
+import { Log } from "../support/fake-key-log.ts";
+import { RealServer } from "../support/real-server.ts";
+
+let server: RealServer;
+let company: Company;
+
+beforeAll(async () => {
+  server = await RealServer.start();
+});
+afterAll(async () => {
+  await server.dispose();
+});
+beforeEach(() => {
+  company = new Company(server.url);
+});
+afterEach(async () => {
+  await company.dispose();
+});
+
+/** Answers what `instead` has an answer for, and lets everything else through. */
+function middle(instead: (url: URL, real: () => Promise<Response>) => Promise<Response> | undefined): typeof fetch {
+  return (input, init) => {
+    const real = () => fetch(input, init);
+    return instead(new URL(String(input)), real) ?? real();
+  };
+}
+
+/** A key log of the middleman's own, grown from the real one and then from whatever is put into it. */
+class Fork {
+  readonly log = new Log();
+  /** Before, the real log is shown. */
+  isOpen = false;
+
+  readonly fetch = middle((url, real) => {
+    if (!url.pathname.startsWith("/api/keys/")) return undefined;
+    if (this.isOpen) return Promise.resolve(Response.json(this.log.answer(url)));
+    return url.pathname === "/api/keys/leaves" ? this.#note(real) : undefined;
+  });
+
+  add(...events: KeyEvent[]): void {
+    this.log.add(...events);
+  }
+
+  async #note(real: () => Promise<Response>): Promise<Response> {
+    const answer = (await (await real()).json()) as { leaves: string[] };
+    for (const leaf of answer.leaves) this.log.leaf(leaf);
+    return Response.json(answer);
+  }
+}
+
+const found = ({ engine }: Person) => engine.snapshot().findings.map(({ kind, member }) => ({ kind, member }));
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const safely = async (): Promise<boolean> => holds();
+  await expect.poll(() => safely().catch(() => false), { timeout: 10_000, interval: 10 }).toBe(true);
+}
+
+/** A device that claims to be one of `victim`'s; with the victim's own identity key only if that was stolen. */
+async function ghostOf(victim: Person, identity?: Awaited<ReturnType<typeof createIdentityKeys>>): Promise<Me> {
+  const { publicKey: identityKey, privateKey } = identity ?? (await createIdentityKeys());
+  const { signatureKey } = await createDeviceKeys();
+  const tenant = victim.engine.snapshot().account?.tenant.id as TenantId;
+  const names = { tenant, member: victim.id, device: newId<DeviceId>() };
+  const certificate = await certify(privateKey, { ...names, signatureKey: signatureKey.publicKey });
+  return { ...names, identityKey, certificate, signatureKey };
+}
+
+describe("whom the key log does not have gets in nowhere", () => {
+  test("J9, J12: key packages of a ghost in place of the real ones: nobody is added, and the person is told", async () => {
+    const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
+    const ghost = await ghostOf(bert);
+    const [keyPackage] = await createKeyPackages({ me: ghost, count: 1, lastResort: false, now: Date.now() });
+    const swapped = { device: ghost.device, bytes: toBase64url(keyPackage?.publicBytes ?? new Uint8Array()) };
+    const real = new Set<string>();
+    const fetch = middle((url, ask) => {
+      if (!url.pathname.endsWith("/key-packages") || !url.pathname.includes(bert.id)) return undefined;
+      return ask().then(async (response) => {
+        const { packages } = (await response.json()) as { packages: { device: string }[] };
+        for (const { device } of packages) real.add(device);
+        // Once under a name of its own, once under the name of the real device
+        const [device] = real;
+        return Response.json({ packages: [swapped, { ...swapped, device }] });
+      });
+    });
+    await anna.reopen({ fetch });
+    await anna.settled();
+    const id = await anna.engine.create({ title: "Backstube", members: [bert.id] });
+    await until(() => found(anna).length > 0);
+    expect(found(anna)).toEqual([{ kind: "swapped", member: bert.id }]);
+    const { devices } = await anna.engine.encryption(id);
+    expect(devices.map(({ member }) => member)).toEqual([anna.id]);
+  });
+
+  test("J9: while the key log cannot be read, a newcomer is waited for, and taken in once it can", async () => {
+    const { anna, bert, id } = await company.pair();
+    let isDown = false;
+    const down = () => Promise.resolve(new Response("", { status: 502 }));
+    const fetch = middle((url) => (isDown && url.pathname.startsWith("/api/keys/") ? down() : undefined));
+    await bert.reopen({ fetch });
+    await bert.settled();
+    isDown = true;
+    const carl = await company.join(anna, "Carl");
+    await anna.engine.add(id, [carl.id]);
+    await anna.engine.send(id, "Willkommen, Carl");
+    await anna.settled();
+    await carl.shows(id, ["Willkommen, Carl"]);
+    await bert.engine.send(id, "Bin gleich da");
+    expect(await bert.texts(id)).toEqual(["Bin gleich da"]);
+    expect((await bert.engine.encryption(id)).devices).toHaveLength(2);
+    isDown = false;
+    await bert.shows(id, ["Willkommen, Carl", "Bin gleich da"]);
+    await carl.shows(id, ["Willkommen, Carl", "Bin gleich da"]);
+    expect([bert, carl].flatMap(found)).toEqual([]);
+  });
+});
+
+describe("a key log that lies", () => {
+  test("J11: two people who are shown two logs learn so from the first message between them", async () => {
+    const { anna, bert, id } = await company.pair();
+    const fork = new Fork();
+    await bert.close();
+    await bert.open({ fetch: fork.fetch });
+    await bert.settled();
+    await bert.forgetKeys();
+    await bert.reopen({ fetch: fork.fetch });
+    await bert.settled();
+    // From here on Bert is shown a device that Anna is not shown
+    fork.isOpen = true;
+    const mallory = await ghostOf(anna);
+    fork.add({
+      type: "member",
+      member: newId(),
+      identityKey: mallory.identityKey.slice() as Uint8Array<ArrayBuffer>,
+    });
+    await bert.reopen({ fetch: fork.fetch });
+    await bert.settled();
+    expect([anna, bert].flatMap(found)).toEqual([]);
+    await bert.engine.send(id, "Guten Morgen");
+    await anna.shows(id, ["Guten Morgen"]);
+    await until(() => found(anna).length > 0);
+    expect(found(anna)).toEqual([{ kind: "forked", member: bert.id }]);
+  });
+
+  test("J12: a log that was rolled back or begun anew is told, and conversations go on with those who are in them", async () => {
+    const { anna, bert, id } = await company.pair();
+    const other = new Log();
+    const fetch = middle((url) =>
+      url.pathname.startsWith("/api/keys/") ? Promise.resolve(Response.json(other.answer(url))) : undefined,
+    );
+    await anna.reopen({ fetch });
+    await until(() => found(anna).length === 1);
+    for (let index = 0; index < 9; index++) {
+      other.add({ type: "removed", member: newId() });
+    }
+    await anna.reopen({ fetch });
+    await until(() => found(anna).length === 2);
+    expect(found(anna)).toEqual([
+      { kind: "rolled_back", member: null },
+      { kind: "forked", member: null },
+    ]);
+    await anna.engine.send(id, "Hörst du mich?");
+    await bert.shows(id, ["Hörst du mich?"]);
+    for (const { id: finding } of anna.engine.snapshot().findings) await anna.engine.noteFinding(finding);
+    expect(found(anna)).toEqual([]);
+  });
+});
