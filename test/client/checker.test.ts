@@ -100,6 +100,20 @@ describe("the checker finds each class of anomaly", () => {
     expect(kinds([removed, invoke("b", "b1"), ok("b", "b1", 3)])).toEqual(["membership"]);
   });
 
+  test("T22: absent: what a device that is in never received; before it came in and after it was out nothing is its own", () => {
+    const joined: Observation = { type: "joined", device: "b", seq: 2 };
+    const removed: Observation = { type: "removed", device: "b", seq: 3 };
+    const back: Observation = { type: "joined", device: "b", seq: 3 };
+    expect(kinds([joined, recv("b", 3, "b1"), recv("b", 4, "a2")])).toEqual([]);
+    expect(kinds([joined, recv("b", 3, "b1")])).toEqual(["absent"]);
+    expect(kinds([joined, recv("b", 4, "a2")])).toEqual(["skip", "absent"]);
+    expect(kinds([joined, removed])).toEqual([]);
+    expect(kinds([joined, recv("b", 1, "a1"), removed])).toContain("membership");
+    expect(kinds([joined, removed, back, recv("b", 4, "a2")])).toEqual([]);
+    expect(kinds([joined, removed, back])).toEqual(["absent"]);
+    expect(kinds([joined, removed, back, recv("b", 3, "b1"), recv("b", 4, "a2")])).toContain("membership");
+  });
+
   test("T15: epoch: two commits of one epoch, or one left out", () => {
     expect(kinds([], LOG.with(4, commit(5, 0)))).toEqual(["epoch"]);
     expect(kinds([], LOG.with(4, commit(5, 2)))).toEqual(["epoch"]);

@@ -15,6 +15,8 @@ export type Observation =
     }
   /** The device says that it goes on after `to` without having seen what is before. */
   | { readonly type: "sync"; readonly device: string; readonly to: number }
+  /** The device is in, from what comes after `seq`: at first, or again. */
+  | { readonly type: "joined"; readonly device: string; readonly seq: number }
   /** The device's removal was acknowledged at `seq`. */
   | { readonly type: "removed"; readonly device: string; readonly seq: number };
 
@@ -38,6 +40,7 @@ export type AnomalyKind =
   | "session"
   | "unresolved"
   | "membership"
+  | "absent"
   | "epoch";
 
 export interface Anomaly {
@@ -123,10 +126,11 @@ const skip: Check = function* ({ history, log }) {
   const place = new Map(messages.map(({ seq }, index) => [seq, index]));
   const last = new Map<string, number>();
   for (const one of history) {
-    if (one.type === "sync")
+    const from = one.type === "sync" ? one.to : one.type === "joined" ? one.seq : undefined;
+    if (from !== undefined)
       last.set(
         one.device,
-        messages.findLastIndex(({ seq }) => seq <= one.to),
+        messages.findLastIndex(({ seq }) => seq <= from),
       );
     if (one.type !== "recv") continue;
     const before = last.get(one.device);
@@ -189,18 +193,41 @@ const unresolved: Check = function* ({ history }) {
   }
 };
 
-/** Whoever is removed neither receives nor sends anything later. */
+/** Whoever is removed neither receives nor sends anything later, until it is in again; nobody receives what was before. */
 const membership: Check = function* ({ history }) {
   const removedAt = new Map<string, number>();
+  const joinedAt = new Map<string, number>();
   const late = new Set<string>();
   for (const one of history) {
+    if (one.type === "joined") {
+      joinedAt.set(one.device, one.seq);
+      removedAt.delete(one.device);
+    }
     const bound = removedAt.get(one.device);
+    const from = joinedAt.get(one.device);
+    if (one.type === "recv" && from !== undefined && one.seq <= from)
+      yield `${one.device} received ${one.seq} although it came in at ${from}`;
     if (one.type === "removed") removedAt.set(one.device, one.seq);
     else if (bound === undefined) continue;
     else if (one.type === "invoke") late.add(one.mid);
     else if (one.type === "recv" && one.seq > bound)
       yield `${one.device} received ${one.seq} after removal at ${bound}`;
     else if (one.type === "ok" && late.has(one.mid)) yield `${one.device} sent ${one.mid} after its removal`;
+  }
+};
+
+/** Whoever came in and was not removed has received everything since then. */
+const absent: Check = function* ({ history, log }) {
+  const here = new Map<string, { from: number; received: Set<number> }>();
+  for (const one of history) {
+    if (one.type === "joined") here.set(one.device, { from: one.seq, received: new Set() });
+    else if (one.type === "removed") here.delete(one.device);
+    else if (one.type === "recv") here.get(one.device)?.received.add(one.seq);
+  }
+  for (const [device, { from, received }] of here) {
+    for (const { seq, mid } of log) {
+      if (mid !== null && seq > from && !received.has(seq)) yield `${device} never received ${mid} at ${seq}`;
+    }
   }
 };
 
@@ -225,6 +252,7 @@ const CHECKS: Record<AnomalyKind, Check> = {
   session,
   unresolved,
   membership,
+  absent,
   epoch,
 };
 

@@ -3,7 +3,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test, vi } from "vitest";
-import { randomBytes } from "../../schemas/bytes.ts";
+import { equalBytes, randomBytes } from "../../schemas/bytes.ts";
 import { chain, digestOf, GENESIS } from "../../schemas/chain.ts";
 import type { Envelope } from "../../schemas/frames.ts";
 import { newId, type TenantId } from "../../schemas/ids.ts";
@@ -346,4 +346,25 @@ test("F11: a device's sends are limited, and it is told when it may go on", asyn
   const { code, detail } = await first.refusal();
   expect(code).toBe("rate_limited");
   expect(detail).toEqual({ retryAfter: expect.any(Number) });
+});
+
+test("F11: what comes after a send refused for its haste is not taken before it, not even when there is room again", async () => {
+  const other = device();
+  const { room, first } = await Room.full(other);
+  const posted = Array.from({ length: 700 }, (_, turn) => first.post(1, `${turn}`));
+  const last = posted.at(-1) ?? new Uint8Array();
+  const refused: { id: Uint8Array; wait: number }[] = [];
+  while (!refused.some(({ id }) => equalBytes(id, last))) {
+    const { id, detail } = await first.refusal();
+    refused.push({ id: id ?? new Uint8Array(), wait: (detail as { retryAfter: number }).retryAfter });
+  }
+  await new Promise((passed) => setTimeout(passed, 200 + Math.max(...refused.map(({ wait }) => wait))));
+  const { head } = await (await room.connect(other)).resume(0);
+  const watcher = await room.enter(other, head.seq);
+  const late = first.post(1, "late");
+  expect(await first.refusal()).toMatchObject({ code: "rate_limited", id: late });
+  // There was room: the one whose turn it is gets in at once
+  const next = refused[0]?.id ?? new Uint8Array();
+  first.post(1, "again", { id: Uint8Array.from(next) });
+  expect(await watcher.until(head.seq + 1)).toMatchObject([{ id: next }]);
 });

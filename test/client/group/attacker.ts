@@ -1,20 +1,24 @@
 // Owns what somebody with the bare MLS library, and no scruples, can make: forged Welcomes, commits and external commits.
 
-import type { ClientState } from "ts-mls/clientState.js";
+import { applyProposals, type ClientState, nextEpochContext } from "ts-mls/clientState.js";
 import { encode } from "ts-mls/codec/tlsEncoder.js";
 import { varLenDataEncoder } from "ts-mls/codec/variableLength.js";
+import type { Commit } from "ts-mls/commit.js";
 import { createCommit, joinGroupExternal } from "ts-mls/createCommit.js";
 import { createApplicationMessage } from "ts-mls/createMessage.js";
 import type { Extension } from "ts-mls/extension.js";
-import { createConfirmationTag } from "ts-mls/framedContent.js";
+import { createConfirmationTag, createContentCommitSignature } from "ts-mls/framedContent.js";
 import type { GroupContext } from "ts-mls/groupContext.js";
 import { extractWelcomeSecret, signGroupInfo } from "ts-mls/groupInfo.js";
 import type { KeyPackage } from "ts-mls/keyPackage.js";
 import { makeKeyPackageRef, signKeyPackage } from "ts-mls/keyPackage.js";
-import { deriveKeySchedule } from "ts-mls/keySchedule.js";
+import { deriveKeySchedule, initializeEpoch } from "ts-mls/keySchedule.js";
 import { type LeafNodeKeyPackage, type LeafNodeTBSKeyPackage, signLeafNodeKeyPackage } from "ts-mls/leafNode.js";
 import { decodeMlsMessage, encodeMlsMessage } from "ts-mls/message.js";
+import { protectPublicMessage } from "ts-mls/messageProtectionPublic.js";
+import { encryptSenderData } from "ts-mls/privateMessage.js";
 import type { Proposal } from "ts-mls/proposal.js";
+import { emptyPskIndex } from "ts-mls/pskIndex.js";
 import { encodeRatchetTree, type RatchetTree } from "ts-mls/ratchetTree.js";
 import { treeHashRoot } from "ts-mls/treeHash.js";
 import { encryptGroupInfo, encryptGroupSecrets } from "ts-mls/welcome.js";
@@ -221,4 +225,87 @@ export function rawCommit(order: {
     vector(new Uint8Array(32)),
     isMember ? vector(new Uint8Array(32)) : new Uint8Array(),
   );
+}
+
+/** A commit without an update path: signed, tagged and consistent in itself, as the library itself never makes one that removes. */
+export async function forgePathless(group: Group, proposals: readonly Proposal[]): Promise<Uint8Array> {
+  const cs = await suite();
+  const state = unguarded(group);
+  const { groupContext, keySchedule, privatePath, confirmationTag: before, signaturePrivateKey } = state;
+  const commit: Commit = {
+    proposals: proposals.map((proposal) => ({ proposalOrRefType: "proposal", proposal })),
+    path: undefined,
+  };
+  const sender = { senderType: "member", leafIndex: privatePath.leafIndex } as const;
+  const nothing = new Uint8Array();
+  const format = "mls_public_message";
+  const { framedContent, signature } = await createContentCommitSignature(
+    groupContext,
+    format,
+    commit,
+    sender,
+    nothing,
+    signaturePrivateKey,
+    cs.signature,
+  );
+  const { tree } = await applyProposals(
+    state,
+    commit.proposals,
+    privatePath.leafIndex as never,
+    emptyPskIndex,
+    true,
+    cs,
+  );
+  const treeHash = await treeHashRoot(tree, cs.hash);
+  const next = await nextEpochContext(groupContext, format, framedContent, signature, treeHash, before, cs.hash);
+  const zeroes = new Uint8Array(cs.kdf.size);
+  const epoch = await initializeEpoch(keySchedule.initSecret, zeroes, next, zeroes, cs.kdf);
+  const { confirmationKey } = epoch.keySchedule;
+  const confirmationTag = await createConfirmationTag(confirmationKey, next.confirmedTranscriptHash, cs.hash);
+  const auth = { contentType: "commit", signature, confirmationTag } as const;
+  const authenticated = { wireformat: format, content: framedContent, auth };
+  const publicMessage = await protectPublicMessage(keySchedule.membershipKey, groupContext, authenticated as never, cs);
+  return encodeMlsMessage({ version: "mls10", wireformat: format, publicMessage });
+}
+
+/** A message that names any sender and any generation to whoever looks into its sender data. */
+export async function forgeSender(
+  group: Group,
+  { leafIndex, generation }: { leafIndex: number; generation: number },
+): Promise<Uint8Array> {
+  const cs = await suite();
+  const { groupContext, keySchedule } = unguarded(group);
+  const { groupId: id, epoch } = groupContext;
+  const ciphertext = randomBytes(400);
+  const encryptedSenderData = await encryptSenderData(
+    keySchedule.senderDataSecret,
+    { leafIndex: leafIndex as never, generation, reuseGuard: randomBytes(4) as never },
+    { groupId: id, epoch, contentType: "application" },
+    ciphertext,
+    cs,
+  );
+  const authenticatedData = new Uint8Array();
+  return encodeMlsMessage({
+    version: "mls10",
+    wireformat: "mls_private_message",
+    privateMessage: {
+      groupId: id,
+      epoch,
+      contentType: "application",
+      authenticatedData,
+      encryptedSenderData,
+      ciphertext,
+    },
+  });
+}
+
+/** A commit that adds what no signature vouches for, made by a library that believes every signature. */
+export async function forgeGullible(group: Group, proposals: Proposal[]): Promise<Uint8Array> {
+  const cs = await suite();
+  const gullible = { ...cs, signature: { ...cs.signature, verify: async () => true } };
+  const { commit } = await createCommit(
+    { state: unguarded(group), cipherSuite: gullible },
+    { wireAsPublicMessage: true, extraProposals: proposals },
+  );
+  return encodeMlsMessage(commit);
 }
