@@ -39,6 +39,13 @@ export const Name = v.pipe(
 const Time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 /**
+ * The server's part of what opens the device's store at rest, and the SHA-256 of the secret it will be asked for with. It comes with the
+ * introduction, so that nothing needs to be written unsealed before.
+ */
+const NewShare = v.strictObject({ unlockHash: Key, share: Secret });
+export type NewShare = v.InferOutput<typeof NewShare>;
+
+/**
  * A device as it introduces itself: Ed25519 key for MLS and sign-in, certified by its member's identity key. `proof` is the
  * device key's own signature over introductionPayload: the only part nobody else ever sees, so that a repeated
  * sign-up or join gives a token to this device alone.
@@ -49,6 +56,7 @@ const NewDevice = v.strictObject({
   signatureKey: Key,
   certificate: Signature,
   proof: Signature,
+  share: v.optional(NewShare),
 });
 const NewMember = v.strictObject({ id: MemberId, name: Name, identityKey: Key, device: NewDevice });
 
@@ -98,6 +106,8 @@ export const DeviceSummary = v.strictObject({
   createdAt: Time,
   lastUsedAt: Time,
   revokedAt: v.nullable(Time),
+  /** Its app lock has seen too many wrong tries, and opens when another of its member's devices releases it. */
+  lockedOut: v.boolean(),
 });
 /** A new name for an own device. */
 export const DevicePatch = v.strictObject({ name: Name });
@@ -251,3 +261,13 @@ export const KeyLeavesAnswer = v.strictObject({ leaves: v.array(Blob) });
 const Hashes = v.pipe(v.array(Key), v.maxLength(64));
 export const InclusionAnswer = v.strictObject({ index: Time, hashes: Hashes });
 export const GrowthAnswer = v.strictObject({ hashes: Hashes });
+
+/** Asks for a share by its secret; `verifier` is what a passphrase proves itself with, null when none is given. */
+export const ShareBody = v.strictObject({ secret: Secret, verifier: v.nullable(Secret) });
+export const ShareAnswer = v.strictObject({ share: Secret });
+/** Puts another share in the place of one that is open, with the SHA-256 of the verifier that will be asked for, null for none. */
+export const ShareChangeBody = v.strictObject({
+  secret: Secret,
+  share: Secret,
+  next: v.strictObject({ unlockHash: Key, share: Secret, verifierHash: v.nullable(Key) }),
+});

@@ -11,6 +11,7 @@ import { assertGood, issueToken, verifySignature } from "./auth.ts";
 import { run } from "./directory/database.ts";
 import { findStanding, insertFirstDevice, readDevice, selectDevice } from "./directory/devices.ts";
 import { readMember, selectMember } from "./directory/members.ts";
+import { depositShare } from "./directory/shares.ts";
 import type { Env } from "./env.ts";
 import { reach } from "./reach.ts";
 import { mailboxStub } from "./residency.ts";
@@ -47,9 +48,11 @@ export async function enter(
   }: { readonly entry: readonly D1PreparedStatement[]; readonly member: NewMember; readonly invite: InviteId | null },
 ): Promise<boolean> {
   const { device, identityKey } = member;
+  const { share, signatureKey } = device;
   const rows = await run(db, [
     ...entry,
     insertFirstDevice(tenant, db, { ...device, member: member.id, identityKey, now: Date.now() }),
+    ...(share === undefined ? [] : depositShare(tenant, db, { ...share, device: device.id, signatureKey })),
     selectMember(tenant, db, member.id),
     selectDevice(tenant, db, device.id),
   ]);

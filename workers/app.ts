@@ -17,6 +17,7 @@ import { members } from "./routes/members.ts";
 import { operators } from "./routes/operator.ts";
 import { passkeys } from "./routes/passkeys.ts";
 import { recovery } from "./routes/recovery.ts";
+import { shares } from "./routes/shares.ts";
 import { challenges, tokens } from "./routes/sign-in.ts";
 import { tenant } from "./routes/tenant.ts";
 import { tenants } from "./routes/tenants.ts";
@@ -50,6 +51,7 @@ export const app = new Hono<App>()
   .route("/api/links", links)
   .route("/api/keys", keys)
   .route("/api/operator", operators)
+  .route("/api/shares", shares)
   .notFound((c) => (/^\/api(\/|$)/.test(c.req.path) ? refuse(c, "not_found") : file(c)))
   .onError((error, c) =>
     isRefusal(error)

@@ -88,6 +88,11 @@ const TABLE: Readonly<Record<string, Row>> = {
     // What a device is called is not the owner's business either
     own: 404,
   },
+  "POST /api/devices/:id/release": {
+    ids: ["device"],
+    path: (ids) => `/api/devices/${ids.device}/release`,
+    own: 404,
+  },
   "DELETE /api/devices/:id": { ids: ["device"], path: (ids) => `/api/devices/${ids.device}`, own: 204 },
   "POST /api/key-packages": { ids: [], path: () => "/api/key-packages", body: () => ({ packages }), own: 204 },
   "POST /api/conversations": {
@@ -174,6 +179,9 @@ const TABLE: Readonly<Record<string, Row>> = {
   "GET /api/keys/leaves": { ids: [], path: () => "/api/keys/leaves?from=0", own: 200 },
   "GET /api/keys/proof": { ids: [], path: () => `/api/keys/proof?leaf=${key}&size=1`, own: 404 },
   "GET /api/keys/growth": { ids: [], path: () => "/api/keys/growth?first=8&second=9", own: 404 },
+  // A share's secret is all that names it and all the proof there is (H41)
+  "POST /api/shares/open": { ids: [], path: () => "/api/shares/open", body: () => ({}), open: true, own: 400 },
+  "POST /api/shares/change": { ids: [], path: () => "/api/shares/change", body: () => ({}), open: true, own: 400 },
 };
 const rows = Object.entries(TABLE).map(([name, row]) => ({ name, ...row, method: name.split(" ")[0] ?? "" }));
 

@@ -35,7 +35,7 @@ const open = {
   API_LIMIT: unlimited,
 };
 
-const TABLES = ["tenants", "invites", "members", "devices", "conversations", "participants"];
+const TABLES = ["tenants", "invites", "members", "devices", "conversations", "participants", "shares"];
 const state = async () => {
   const rows = await env.DIRECTORY.batch(TABLES.map((table) => env.DIRECTORY.prepare(`SELECT * FROM ${table}`)));
   return JSON.stringify(rows.map(({ results }) => results));
@@ -56,6 +56,8 @@ beforeAll(async () => {
   await call("POST", "/api/conversations", { token, body: { id: conversation, members: [] } });
   const { body } = await call("POST", "/api/challenges", { body: { tenant: owner.tenant, device: owner.device } });
   const packages = [{ bytes: toBase64url(randomBytes(40)), expiresAt: Date.now() + 60_000, lastResort: false }];
+  const secret = toBase64url(randomBytes(32));
+  const next = { unlockHash: secret, share: secret, verifierHash: null };
   targets = [
     { method: "POST", path: "/api/tenants", body: signupBody(stranger) },
     {
@@ -70,6 +72,8 @@ beforeAll(async () => {
       path: "/api/tokens",
       body: { challenge: body.challenge, signature: toBase64url(randomBytes(64)) },
     },
+    { method: "POST", path: "/api/shares/open", body: { secret, verifier: null } },
+    { method: "POST", path: "/api/shares/change", body: { secret, share: secret, next } },
     { method: "PATCH", path: "/api/tenant", body: { policy: DEFAULT_POLICY }, token },
     { method: "POST", path: "/api/invites", body: other.body, token },
     { method: "PATCH", path: `/api/members/${member.member}`, body: { role: "admin" }, token },

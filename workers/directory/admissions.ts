@@ -5,6 +5,7 @@ import type { DeviceId, GrantId, MemberId, TenantId } from "../../schemas/ids.ts
 import { LIMITS } from "../../schemas/policy.ts";
 import { run } from "./database.ts";
 import { readDevice, selectDevice } from "./devices.ts";
+import { type Deposit, depositShare } from "./shares.ts";
 
 interface FurtherDevice {
   readonly grant: GrantId;
@@ -13,6 +14,7 @@ interface FurtherDevice {
   readonly name: string;
   readonly signatureKey: string;
   readonly certificate: string;
+  readonly share?: Deposit | undefined;
   readonly now: number;
 }
 
@@ -28,9 +30,9 @@ export async function admitDevice(
   db: D1Database,
   device: FurtherDevice,
 ): Promise<"in" | "used" | "full" | "out"> {
-  const { grant, member, id, name, signatureKey, certificate, now } = device;
+  const { grant, member, id, name, signatureKey, certificate, share, now } = device;
   const active = `(SELECT COUNT(*) FROM devices WHERE tenant_id = ?1 AND member_id = ?3 AND revoked_at IS NULL)`;
-  const [, rows = [], outcomes = []] = await run(db, [
+  const results = await run(db, [
     db
       .prepare(
         `INSERT INTO devices (tenant_id, id, member_id, name, signature_key, certificate, created_at, last_used_at, admitted_by)
@@ -39,6 +41,7 @@ export async function admitDevice(
          ON CONFLICT DO NOTHING`,
       )
       .bind(tenant, id, member, name, signatureKey, certificate, now, grant, LIMITS.devicesPerMember),
+    ...(share === undefined ? [] : depositShare(tenant, db, { ...share, device: id, signatureKey })),
     selectDevice(tenant, db, id),
     db
       .prepare(
@@ -47,6 +50,7 @@ export async function admitDevice(
       )
       .bind(tenant, grant, member, LIMITS.devicesPerMember, id),
   ]);
+  const [rows = [], outcomes = []] = results.slice(-2);
   const kept = readDevice(rows[0]);
   const admittedBy = rows[0]?.admitted_by;
   const same =

@@ -1,4 +1,4 @@
-// Devices: the entrance of a further one; a member's own, or for owner and admins anybody's; their names and their revocation.
+// Devices: the entrance of a further one; a member's own, or for owner and admins anybody's; their names, their revocation, and the release of an app lock.
 
 import { Hono } from "hono";
 import type * as v from "valibot";
@@ -9,6 +9,7 @@ import { type App, assertAdmin, signedIn } from "../auth.ts";
 import { departDevice } from "../departures.ts";
 import { findDevice, listDevices, renameDevice, revokeDevice } from "../directory/devices.ts";
 import { findMember } from "../directory/members.ts";
+import { listLockedOut, releaseShare } from "../directory/shares.ts";
 import { enrolByGrant } from "../enrolment.ts";
 import { readBody, readValue } from "../input.ts";
 import { addressOf, countRequest } from "../limits.ts";
@@ -25,8 +26,11 @@ export const devices = new Hono<App>()
       assertAdmin(caller);
       if ((await findMember(caller.tenant, c.env.DIRECTORY, member)) === undefined) throw new Refusal("not_found");
     }
-    const rows = await listDevices(caller.tenant, c.env.DIRECTORY, member);
-    const summaries = rows.map(({ memberId: _, ...summary }) => summary);
+    const [rows, lockedOut] = await Promise.all([
+      listDevices(caller.tenant, c.env.DIRECTORY, member),
+      listLockedOut(caller.tenant, c.env.DIRECTORY, member),
+    ]);
+    const summaries = rows.map(({ memberId: _, ...summary }) => ({ ...summary, lockedOut: lockedOut.has(summary.id) }));
     return c.json({ devices: summaries } satisfies v.InferOutput<typeof DevicesAnswer>);
   })
   .patch("/:id", signedIn, async (c) => {
@@ -37,6 +41,15 @@ export const devices = new Hono<App>()
     // What a device is called is its member's business alone
     if (device?.memberId !== caller.member) throw new Refusal("not_found");
     await renameDevice(caller.tenant, c.env.DIRECTORY, { device: id, name });
+    return c.body(null, 204);
+  })
+  .post("/:id/release", signedIn, async (c) => {
+    const { caller } = c.var;
+    const id = readValue(DeviceId, c.req.param("id"));
+    const device = await findDevice(caller.tenant, c.env.DIRECTORY, id);
+    // Whose fingers were on its keys is its member's business alone
+    if (device?.memberId !== caller.member) throw new Refusal("not_found");
+    await releaseShare(caller.tenant, c.env.DIRECTORY, id);
     return c.body(null, 204);
   })
   .delete("/:id", signedIn, async (c) => {
