@@ -13,6 +13,7 @@ import { certify, createDeviceKeys, createIdentityKeys, sign } from "./group/dev
 import type { Me } from "./group/state.ts";
 import { makeInviteLink, parseInviteLink } from "./invite-link.ts";
 import { type AccountRecord, decodeRecord, encodeRecord } from "./records.ts";
+import type { Sealing } from "./seal/seal.ts";
 import type { Store } from "./store.ts";
 import type { Account, InvitePreview } from "./view.ts";
 
@@ -35,29 +36,36 @@ export async function dropAccount(store: Store): Promise<void> {
   await store.write([{ table: "meta", key: KEY, value: null }]);
 }
 
+/** What it takes to enter: the server, a profile, and what that is sealed by. */
+interface Means {
+  readonly door: Door;
+  readonly store: Store;
+  readonly sealing?: Sealing | undefined;
+}
+
 /**
  * Founds a tenant with its owner and this device. The keys are durable before the server hears of them, so that a lost answer loses no account.
  * @throws {Refusal} any — the server said no; `unavailable` leaves a draft that may yet turn out to have been accepted
  */
 export async function signUp(
-  { door, store }: { door: Door; store: Store },
+  { door, store, sealing }: Means,
   input: { organisation: string; name: string; deviceName: string; residency: Residency },
 ): Promise<{ account: AccountRecord; token: TokenAnswer }> {
   const { organisation, name, deviceName, residency } = input;
   const tenant = { id: newId<TenantId>(), name: organisation, residency };
-  const { account, member } = await draft({ tenant, name, role: "owner", deviceName });
+  const { account, member } = await draft({ tenant, name, role: "owner", deviceName, sealing });
   await saveAccount(store, account);
   return introduce(store, account, () => door.signUp({ tenant, member }));
 }
 
 /** Enters a tenant by an invite link. @throws {Refusal} as {@link signUp}; malformed — not an invite link */
 export async function join(
-  { door, store }: { door: Door; store: Store },
+  { door, store, sealing }: Means,
   { link, name, deviceName }: { link: string; name: string; deviceName: string },
 ): Promise<{ account: AccountRecord; token: TokenAnswer }> {
   const invitation = bodyOf(link);
   const { tenant, role, residency } = await door.lookAtInvite(invitation);
-  const { account, member } = await draft({ tenant: { ...tenant, residency }, name, role, deviceName });
+  const { account, member } = await draft({ tenant: { ...tenant, residency }, name, role, deviceName, sealing });
   await saveAccount(store, account);
   return introduce(store, account, () => door.join({ ...invitation, member }));
 }
@@ -95,11 +103,12 @@ async function draft(input: {
   name: string;
   role: Role;
   deviceName: string;
+  sealing: Sealing | undefined;
 }): Promise<{ account: AccountRecord; member: NewMember }> {
-  const { tenant, name, role, deviceName } = input;
+  const { tenant, name, role, deviceName, sealing } = input;
   const identityKeys = await createIdentityKeys();
   const member = { id: newId<MemberId>(), name, role };
-  const { account, device } = await draftDevice({ tenant, member, identityKeys }, deviceName);
+  const { account, device } = await draftDevice({ tenant, member, identityKeys }, { deviceName, sealing });
   return { account, member: { id: member.id, name, identityKey: toBase64url(identityKeys.publicKey), device } };
 }
 
@@ -109,7 +118,7 @@ export type Membership = Pick<AccountRecord, "tenant" | "member" | "identityKeys
 /** A new device of a member: its account, not yet known to the server, and how it introduces itself. */
 export async function draftDevice(
   { tenant, member, identityKeys }: Membership,
-  deviceName: string,
+  { deviceName, sealing }: { readonly deviceName: string; readonly sealing?: Sealing | undefined },
 ): Promise<{ account: AccountRecord; device: NewMember["device"] }> {
   const ids = { tenant: tenant.id, member: member.id, device: newId<DeviceId>() };
   const { signatureKey } = await createDeviceKeys();
@@ -133,6 +142,7 @@ export async function draftDevice(
     signatureKey: toBase64url(signatureKey.publicKey),
     certificate: toBase64url(certificate),
     proof: toBase64url(proof),
+    ...(sealing !== undefined && { share: await sealing.introduce() }),
   };
   return { account, device };
 }

@@ -19,6 +19,8 @@ export interface Door {
   join(request: In<typeof contract.JoinBody>): Promise<TokenAnswer>;
   challenge(request: In<typeof contract.ChallengeBody>): Promise<Out<typeof contract.ChallengeAnswer>>;
   signIn(request: In<typeof contract.SignInBody>): Promise<TokenAnswer>;
+  openShare(request: In<typeof contract.ShareBody>): Promise<Out<typeof contract.ShareAnswer>>;
+  changeShare(request: In<typeof contract.ShareChangeBody>): Promise<void>;
 }
 
 /** What a signed-in device may ask. Refusals as for {@link Door}; a token the server no longer takes is replaced once, silently. */
@@ -35,6 +37,7 @@ export interface Api {
   devices(member?: MemberId): Promise<Out<typeof contract.DevicesAnswer>["devices"]>;
   revokeDevice(device: DeviceId): Promise<void>;
   renameDevice(device: DeviceId, name: string): Promise<void>;
+  releaseDevice(device: DeviceId): Promise<void>;
   stockKeyPackages(packages: In<typeof contract.KeyPackagesBody>["packages"]): Promise<void>;
   claimKeyPackages(member: MemberId): Promise<Out<typeof contract.ClaimAnswer>["packages"]>;
   found(request: { readonly id: ConversationId; readonly members: readonly MemberId[] }): Promise<void>;
@@ -62,6 +65,8 @@ export function createDoor(options: DoorOptions): Door {
     join: (body) => call({ method: "POST", path: "/api/members", body, answer: contract.TokenAnswer }),
     challenge: (body) => call({ method: "POST", path: "/api/challenges", body, answer: contract.ChallengeAnswer }),
     signIn: (body) => call({ method: "POST", path: "/api/tokens", body, answer: contract.TokenAnswer }),
+    openShare: (body) => call({ method: "POST", path: "/api/shares/open", body, answer: contract.ShareAnswer }),
+    changeShare: (body) => call({ method: "POST", path: "/api/shares/change", body, answer: Nothing }),
   };
 }
 
@@ -85,6 +90,7 @@ export function createApi(options: DoorOptions & { readonly tokens: Tokens }): A
     revokeDevice: (device) => call({ method: "DELETE", path: `/api/devices/${device}`, answer: Nothing }),
     renameDevice: (device, name) =>
       call({ method: "PATCH", path: `/api/devices/${device}`, body: { name }, answer: Nothing }),
+    releaseDevice: (device) => call({ method: "POST", path: `/api/devices/${device}/release`, answer: Nothing }),
     stockKeyPackages: (packages) =>
       call({ method: "POST", path: "/api/key-packages", body: { packages }, answer: Nothing }),
     claimKeyPackages: async (member) => {

@@ -13,6 +13,7 @@ import type { AccountRecord } from "./records.ts";
 import { comeBack } from "./recovery/come-back.ts";
 import { readPhrase } from "./recovery/phrase.ts";
 import type { Safekeeping } from "./safekeeping.ts";
+import type { Sealing } from "./seal/seal.ts";
 import type { Store } from "./store.ts";
 import type { Tokens } from "./token.ts";
 import { createVault } from "./vault.ts";
@@ -26,6 +27,7 @@ const PASSING: ReadonlySet<RefusalCode> = new Set(["unavailable", "rate_limited"
 export interface GainingOptions {
   readonly door: DoorOptions;
   readonly store: Store;
+  readonly sealing: Sealing | undefined;
   readonly clock: Clock;
   /** {@link Gaining.view} is another. */
   readonly changed: () => void;
@@ -98,7 +100,7 @@ export class Gaining {
     await this.cancel();
     const code = readCode(text);
     if (code === undefined) throw new Refusal("malformed", { reason: "link_code" });
-    const { door, store, clock } = this.#options;
+    const { door, store, sealing, clock } = this.#options;
     return this.#guard(async () => {
       const entering = await enterCode({ ...door, clock }, { code, name: deviceName });
       this.#cancel = entering.cancel;
@@ -106,7 +108,7 @@ export class Gaining {
       const handover = await entering.confirmed();
       this.#cancel = null;
       this.#show({ kind: "arriving", done: 0, total: 0 });
-      const how = { ...door, store, clock, deviceName, onProgress: this.#arriving };
+      const how = { ...door, store, sealing, clock, deviceName, onProgress: this.#arriving };
       // Once the device is in, a history that is cut off is no reason to begin again
       await takeOver(how, handover).catch((error: unknown) => this.#unlessIn(error));
       await this.arrive();
@@ -118,9 +120,9 @@ export class Gaining {
   async recover(phrase: string, deviceName: string): Promise<AccountRecord> {
     const words = readPhrase(phrase);
     if (words === undefined) throw new Refusal("malformed", { reason: "phrase" });
-    const { door, store, clock } = this.#options;
+    const { door, store, sealing, clock } = this.#options;
     try {
-      await comeBack({ ...door, store, clock, deviceName, onProgress: this.#arriving }, words);
+      await comeBack({ ...door, store, sealing, clock, deviceName, onProgress: this.#arriving }, words);
       return await this.#account();
     } finally {
       this.#show(null);

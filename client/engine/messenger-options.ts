@@ -1,11 +1,14 @@
 // Owns what an engine is opened with: its store, its server, and whatever of the platform a test may replace. Does nothing itself.
 
 import type { Clock } from "./clock.ts";
+import type { Sealing } from "./seal/seal.ts";
 import type { Store } from "./store.ts";
 
 export interface MessengerOptions {
   /** The profile's database; the engine closes it. */
   readonly store: Store;
+  /** What the store is sealed by, where it is. */
+  readonly sealing?: Sealing;
   /** Origin of the server. */
   readonly server: string;
   readonly fetch?: typeof fetch;

@@ -58,10 +58,10 @@ class Messenger implements Engine {
   constructor(options: MessengerOptions) {
     this.#options = options;
     this.#clock = new ScopedClock(options.clock ?? systemClock);
-    const { server, store, fetch } = options;
+    const { server, store, sealing, fetch } = options;
     const door = { server, ...(fetch !== undefined && { fetch }) };
     this.#door = createDoor(door);
-    this.#gaining = new Gaining({ door, store, clock: this.#clock, changed: () => this.#live.changed() });
+    this.#gaining = new Gaining({ door, store, sealing, clock: this.#clock, changed: () => this.#live.changed() });
   }
 
   async start(): Promise<void> {
@@ -215,6 +215,8 @@ class Messenger implements Engine {
   renameDevice: Engine["renameDevice"] = async (device, name) =>
     this.#ready.api.renameDevice(device, checkName(name, "name"));
 
+  releaseDevice: Engine["releaseDevice"] = (device) => this.#ready.api.releaseDevice(device);
+
   offerLink: Engine["offerLink"] = async () => this.#gaining.offer(this.#ready);
 
   confirmLink: Engine["confirmLink"] = () => this.#gaining.confirm();
@@ -268,7 +270,7 @@ class Messenger implements Engine {
   }
 
   get #means() {
-    return { door: this.#door, store: this.#options.store };
+    return { door: this.#door, store: this.#options.store, sealing: this.#options.sealing };
   }
 
   get #ready(): Session {

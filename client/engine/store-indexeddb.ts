@@ -1,6 +1,7 @@
 // Keeps a store in the browser's IndexedDB. The only file that knows IndexedDB; it knows nothing of what the values mean.
 
 import { randomBytes, toBase64url } from "../../schemas/bytes.ts";
+import type { HeaderPlace, SealHeader } from "./seal/header.ts";
 import {
   boundsOf,
   checkKey,
@@ -13,9 +14,11 @@ import {
   type Write,
 } from "./store.ts";
 
-const VERSION = 1;
+const VERSION = 2;
 /** Holds one value: who opened the database last. Only that one may write. */
 const WRITER = "writer";
+/** Holds one value: the clear part of what seals the profile. */
+const SEAL = "seal";
 
 /**
  * Opens the profile `name`, making it when it is new. From then on every earlier opener's writes are refused: a tab that was frozen
@@ -23,14 +26,14 @@ const WRITER = "writer";
  * @throws {Refusal} version_unsupported — a newer build has written it
  * @throws {Refusal} quota, unavailable — the browser gives no room or no database
  */
-export async function openIndexedDbStore(name: string): Promise<Store> {
+export async function openIndexedDbStore(name: string): Promise<Store & HeaderPlace> {
   const database = await openDatabase(name);
   const store = new IndexedDbStore(database, toBase64url(randomBytes(16)));
   await store.takeOver();
   return store;
 }
 
-class IndexedDbStore implements Store {
+class IndexedDbStore implements Store, HeaderPlace {
   readonly #database: IDBDatabase;
   readonly #writer: string;
   readonly #underWay = new Set<Promise<void>>();
@@ -86,6 +89,14 @@ class IndexedDbStore implements Store {
     });
   }
 
+  header(): Promise<SealHeader | undefined> {
+    return this.#read(SEAL, (values) => values.get(SEAL));
+  }
+
+  setHeader(header: SealHeader): Promise<void> {
+    return this.#change([WRITER, SEAL], (transaction) => transaction.objectStore(SEAL).put(header, SEAL));
+  }
+
   async close(): Promise<void> {
     this.#letGo();
     await Promise.allSettled(this.#underWay);
@@ -111,7 +122,7 @@ class IndexedDbStore implements Store {
   }
 
   /** Resolves when the transaction is complete, which for a cursor is when its walk has ended. */
-  async #read<Result>(table: Table, ask: (rows: IDBObjectStore) => IDBRequest): Promise<Result> {
+  async #read<Result>(table: Table | typeof SEAL, ask: (rows: IDBObjectStore) => IDBRequest): Promise<Result> {
     const transaction = this.#begin([table], "readonly");
     const request = ask(transaction.objectStore(table));
     await complete(transaction);
@@ -147,8 +158,11 @@ class IndexedDbStore implements Store {
 function openDatabase(name: string): Promise<IDBDatabase> {
   const request = indexedDB.open(name, VERSION);
   request.onupgradeneeded = () => {
-    for (const table of TABLES) request.result.createObjectStore(table, { keyPath: "key" });
-    request.result.createObjectStore(WRITER);
+    const { result: database } = request;
+    // Nothing was sealed in the first version, and nothing of it is kept
+    for (const table of [...database.objectStoreNames]) database.deleteObjectStore(table);
+    for (const table of TABLES) database.createObjectStore(table, { keyPath: "key" });
+    for (const single of [WRITER, SEAL]) database.createObjectStore(single);
   };
   return settle(request);
 }

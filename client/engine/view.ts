@@ -70,6 +70,8 @@ export interface DeviceView {
   readonly lastUsedAt: number;
   readonly revoked: boolean;
   readonly own: boolean;
+  /** Its app lock has seen too many wrong tries. */
+  readonly lockedOut: boolean;
 }
 
 export interface InviteView {
@@ -211,6 +213,8 @@ export interface Engine {
   devices(): Promise<readonly DeviceView[]>;
   revokeDevice(device: DeviceId): Promise<void>;
   renameDevice(device: DeviceId, name: string): Promise<void>;
+  /** Lets passphrases be tried again at the app lock of an own device. */
+  releaseDevice(device: DeviceId): Promise<void>;
   /** Shows a code for one further device; {@link Snapshot.linking} tells the rest. An earlier code is of no use any more. */
   offerLink(): Promise<void>;
   /** A person has found the digits of the device that answered equal to those here: hands over the member, history and all. */

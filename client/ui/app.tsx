@@ -1,11 +1,14 @@
 // Owns which screen stands: what the engine's place and phase call for, before any conversation is looked at.
 
 import { createSignal, ErrorBoundary, type JSX, Match, onMount, Switch } from "solid-js";
+import type { Gate } from "../engine/seal/unlock.ts";
+import { watchIdle } from "./idle.ts";
 import { t } from "./language.ts";
 import { Messenger } from "./messenger.tsx";
 import type { Remote } from "./remote.ts";
 import { deviceLink, inviteLink, route } from "./route.ts";
 import { Crashed, Elsewhere, Ended, Skeleton } from "./screens/ends.tsx";
+import { Guarded, Unreachable } from "./screens/gates.tsx";
 import { AlreadyIn, Join } from "./screens/join.tsx";
 import { LinkDevice } from "./screens/link-device.tsx";
 import { Recover } from "./screens/recover.tsx";
@@ -21,10 +24,16 @@ function Bug(props: { error: unknown }): JSX.Element {
 
 /** The whole client over an engine, wherever that runs. */
 export function App(props: { remote: Remote }): JSX.Element {
-  const session = createSession(props.remote.engine);
+  const session = createSession(props.remote);
   const { view } = session;
+  const { lock } = props.remote;
   const [place, setPlace] = createSignal<Place>("starting");
   props.remote.onPlace(setPlace);
+  const gate = <Kind extends Gate["kind"]>(kind: Kind) => {
+    const now = place();
+    return typeof now === "object" && now.kind === kind ? (now as Extract<Gate, { kind: Kind }>) : undefined;
+  };
+  watchIdle(() => session.lock.view()?.minutes ?? null, lock.shut);
   const joining = () => route().screen === "join";
   const linking = () => route().screen === "link" || view.linking?.kind === "arriving";
   const forget = async (): Promise<void> => {
@@ -47,6 +56,13 @@ export function App(props: { remote: Remote }): JSX.Element {
           <Match when={place() === "elsewhere"}>
             <Elsewhere onTake={() => props.remote.take()} />
           </Match>
+          <Match when={gate("unreachable")}>
+            <Unreachable />
+          </Match>
+          <Match when={gate("guarded")}>
+            {(guarded) => <Guarded tried={guarded().tried} onOpen={lock.open} onForget={forget} />}
+          </Match>
+          <Match when={gate("shut")}>{(shut) => <Ended code={shut().code} onForget={forget} />}</Match>
           <Match when={view.phase === "ended"}>
             <Ended code={view.code} onForget={forget} />
           </Match>

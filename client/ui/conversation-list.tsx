@@ -156,6 +156,17 @@ export function ConversationList(props: { current: ConversationId | null; onNew:
           >
             <Icon name="plus" />
           </button>
+          <Show when={session.lock.view()}>
+            <button
+              type="button"
+              class="icon-button"
+              title={t().lockNow}
+              aria-label={t().lockNow}
+              onClick={() => session.lock.shut()}
+            >
+              <Icon name="lock" />
+            </button>
+          </Show>
           <button
             type="button"
             class="icon-button"

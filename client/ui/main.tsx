@@ -1,9 +1,10 @@
 // Starts the client: the engine in its worker, the views in the page. The worker's address is the only thing Trusted Types may pass.
 
 import "./styles/all.css";
+import { createSignal, Show } from "solid-js";
 import { App } from "./app.tsx";
 import { render } from "./dom.ts";
-import { createRemote } from "./remote.ts";
+import { createRemote, type Remote } from "./remote.ts";
 import type { FromPage } from "./wire.ts";
 import workerUrl from "./worker.ts?worker&url";
 
@@ -19,9 +20,30 @@ function trustedWorkerUrl(): string {
   return (policy?.createScriptURL(workerUrl) as unknown as string | undefined) ?? workerUrl;
 }
 
-const worker = new Worker(trustedWorkerUrl(), { type: "module", name: "kuvert-engine" });
-for (const type of ["online", "offline"]) {
-  addEventListener(type, () => worker.postMessage({ type: "network", online: navigator.onLine } satisfies FromPage));
+const url = trustedWorkerUrl();
+
+/** A worker, and the page's end of it. */
+function begin(): { readonly worker: Worker; readonly remote: Remote } {
+  const worker = new Worker(url, { type: "module", name: "kuvert-engine" });
+  const remote = createRemote(worker);
+  // A lock that has shut leaves no key in any memory: the worker ends, and a new one asks for the passphrase
+  remote.lock.onShut(() => {
+    worker.terminate();
+    setLife(begin());
+  });
+  return { worker, remote };
 }
-const app = (): Node => (<App remote={createRemote(worker)} />) as Node;
-render(app, document.body);
+
+const [life, setLife] = createSignal(begin());
+for (const type of ["online", "offline"]) {
+  addEventListener(type, () => {
+    life().worker.postMessage({ type: "network", online: navigator.onLine } satisfies FromPage);
+  });
+}
+const client = (): Node =>
+  (
+    <Show when={life()} keyed>
+      {({ remote }) => <App remote={remote} />}
+    </Show>
+  ) as Node;
+render(client, document.body);

@@ -1,8 +1,9 @@
 // Owns the page's end of the engine: the Engine interface spoken over postMessage to the worker. It knows no view and no engine code.
 
 import { Refusal } from "../../schemas/refusal.ts";
+import type { LockView } from "../engine/seal/seal.ts";
 import type { Engine, EngineEvent, Snapshot } from "../engine/view.ts";
-import type { Answer, FromPage, FromWorker, Method, Place } from "./wire.ts";
+import type { Answer, FromPage, FromWorker, LockCalls, Method, Place } from "./wire.ts";
 
 /** The part of a Worker that the proxy needs. */
 export interface Port {
@@ -17,8 +18,22 @@ export interface Remote {
   onPlace(listener: (place: Place) => void): void;
   /** Asks the tab that holds the engine to hand it over. */
   take(): void;
+  readonly lock: Lock;
   /** Deletes everything this profile stored; resolves when it is gone. */
   forget(): Promise<void>;
+}
+
+/** The app lock, from both of its sides. */
+export interface Lock extends LockCalls {
+  /** Null without one, and while it is shut. */
+  view(): LockView | null;
+  /** Tells of every change of {@link view}. */
+  on(listener: () => void): void;
+  /** Tries a passphrase; resolves when it is known how that went, which the place says. */
+  open(passphrase: string): Promise<void>;
+  /** Shuts it; {@link onShut} is told when everything is put down. */
+  shut(): void;
+  onShut(listener: () => void): void;
 }
 
 const LOADING: Snapshot = {
@@ -60,6 +75,7 @@ const METHODS: Readonly<Record<Method, true>> = {
   devices: true,
   revokeDevice: true,
   renameDevice: true,
+  releaseDevice: true,
   offerLink: true,
   confirmLink: true,
   cancelLink: true,
@@ -77,7 +93,7 @@ function createCalls(port: Port) {
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Refusal) => void }>();
   let lastId = 0;
   return {
-    call: (method: Method, input: readonly unknown[]): Promise<unknown> =>
+    call: (method: Method | keyof LockCalls, input: readonly unknown[]): Promise<unknown> =>
       new Promise((resolve, reject) => {
         lastId += 1;
         waiting.set(lastId, { resolve, reject });
@@ -102,7 +118,11 @@ export function createRemote(port: Port): Remote {
   const calls = createCalls(port);
   const listeners = new Set<(event: EngineEvent) => void>();
   const placeListeners = new Set<(place: Place) => void>();
+  const lockListeners = new Set<() => void>();
+  const shutListeners = new Set<() => void>();
   const forgotten = Promise.withResolvers<void>();
+  let tried = Promise.withResolvers<void>();
+  let lock: LockView | null = null;
   let snapshot = LOADING;
   let place: Place = "starting";
 
@@ -111,6 +131,7 @@ export function createRemote(port: Port): Remote {
   };
   const move = (next: Place): void => {
     place = next;
+    tried.resolve();
     if (next !== "here") calls.abandon();
     for (const listener of placeListeners) listener(place);
   };
@@ -121,6 +142,10 @@ export function createRemote(port: Port): Remote {
     else if (data.type === "place") move(data.place);
     else if (data.type === "event") emit(data.event);
     else if (data.type === "forgotten") forgotten.resolve();
+    else if (data.type === "lock") {
+      lock = data.lock;
+      for (const listener of lockListeners) listener();
+    } else if (data.type === "locked") for (const listener of shutListeners) listener();
     else {
       snapshot = data.snapshot;
       emit({ type: "snapshot" });
@@ -131,6 +156,11 @@ export function createRemote(port: Port): Remote {
   const remoteMethods = Object.fromEntries(
     methods.map((method) => [method, (...input: unknown[]) => calls.call(method, input)]),
   ) as unknown as Pick<Engine, Method>;
+  const lockMethods: LockCalls = {
+    guard: async (wanted) => void (await calls.call("guard", [wanted])),
+    unguard: async (current) => void (await calls.call("unguard", [current])),
+    setMinutes: async (minutes) => void (await calls.call("setMinutes", [minutes])),
+  };
   return {
     engine: {
       ...remoteMethods,
@@ -143,6 +173,18 @@ export function createRemote(port: Port): Remote {
     onPlace: (listener) => {
       placeListeners.add(listener);
       listener(place);
+    },
+    lock: {
+      view: () => lock,
+      on: (listener) => void lockListeners.add(listener),
+      open: (passphrase) => {
+        tried = Promise.withResolvers<void>();
+        port.postMessage({ type: "unlock", passphrase });
+        return tried.promise;
+      },
+      shut: () => port.postMessage({ type: "lock" }),
+      onShut: (listener) => void shutListeners.add(listener),
+      ...lockMethods,
     },
     take: () => port.postMessage({ type: "take" }),
     forget: () => {

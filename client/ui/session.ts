@@ -1,14 +1,17 @@
 // Owns what every view shares: the engine, its snapshot as a reactive store, and the names derived from it. It draws nothing.
 
-import { createContext, createMemo, onCleanup, useContext } from "solid-js";
+import { createContext, createMemo, createSignal, onCleanup, useContext } from "solid-js";
 import { createStore, reconcile } from "solid-js/store";
 import type { ConversationId, MemberId } from "../../schemas/ids.ts";
 import type { ConversationView, Engine, MemberView, Snapshot } from "../engine/view.ts";
 import { t } from "./language.ts";
+import type { Lock, Remote } from "./remote.ts";
+import type { LockCalls } from "./wire.ts";
 
 export interface Session {
   readonly engine: Engine;
   readonly view: Snapshot;
+  readonly lock: LockControl;
   member(id: MemberId | null): MemberView | undefined;
   /** A person's name, "Sie" for oneself. */
   name(id: MemberId | null): string;
@@ -21,13 +24,18 @@ export interface Session {
   manages(): boolean;
 }
 
-/** Follows an engine until the calling view is gone. */
-export function createSession(engine: Engine): Session {
+/** The app lock as views use it: its {@link Lock.view} is reactive. */
+export type LockControl = LockCalls & Pick<Lock, "view" | "shut">;
+
+/** Follows an engine and its lock until the calling view is gone. */
+export function createSession({ engine, lock }: Pick<Remote, "engine" | "lock">): Session {
   const [view, setView] = createStore<Snapshot>(engine.snapshot());
   const stop = engine.on((event) => {
     if (event.type === "snapshot") setView(reconcile(engine.snapshot()));
   });
   onCleanup(stop);
+  const [lockView, setLockView] = createSignal(lock.view());
+  lock.on(() => setLockView(lock.view()));
 
   const own = (): MemberId | undefined => view.account?.member.id;
   // Every line asks for a name, so looking people up must not cost a walk through the company.
@@ -39,6 +47,7 @@ export function createSession(engine: Engine): Session {
   return {
     engine,
     view,
+    lock: { ...lock, view: lockView },
     member,
     name: (id) => (id !== null && id === own() ? t().you : fullName(id)),
     conversation: (id) => conversations().get(id),

@@ -103,14 +103,14 @@ test("U15: a device that was signed out says so at once, and begins anew with no
   await ben.start(["Anna Blum"]);
   await ben.send("Das bleibt nicht hier");
   await ben.sent("Das bleibt nicht hier", /Gesendet|Zugestellt/);
-  expect(await ben.stored("Das bleibt nicht hier")).toBeGreaterThan(0);
+  expect((await ben.stored("Das bleibt nicht hier")).sealed).toBeGreaterThan(0);
   await ben.page.getByRole("button", { name: "Einstellungen" }).click();
   await ben.page.getByRole("button", { name: "Abmelden" }).click();
   await ben.page.getByRole("dialog").getByRole("button", { name: "Abmelden" }).click();
   await ben.page.getByRole("heading", { name: "Dieser Browser ist abgemeldet" }).waitFor();
   await ben.page.getByRole("button", { name: "Daten löschen und neu beginnen" }).click();
   await ben.page.getByRole("heading", { name: "Unternehmen anmelden" }).waitFor();
-  expect(await ben.stored("Das bleibt nicht hier")).toBe(0);
+  expect(await ben.stored("Das bleibt nicht hier")).toEqual({ clear: 0, sealed: 0 });
   await leaveAll([anna, ben]);
 });
 

@@ -37,13 +37,14 @@ async function load(tab: Page): Promise<void> {
   await tab.waitForFunction(() => "page" in globalThis);
 }
 
-describe("contract", () => {
+describe.each([false, true])("contract (sealed: %s)", (isSealed) => {
   let tab: Page;
   beforeAll(async () => {
     tab = await openPage();
   });
   test.for(STORE_CONTRACT.map(({ title }, index) => ({ title, index })))("$title", async ({ index }) => {
-    expect(await tab.evaluate((number) => page.runCase(number), index)).toBe("");
+    const run = ([number, sealed]: readonly [number, boolean]) => page.runCase(number, sealed);
+    expect(await tab.evaluate(run, [index, isSealed] as const)).toBe("");
   });
 });
 

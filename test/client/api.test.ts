@@ -41,6 +41,7 @@ const deviceSummary = {
   createdAt: 1,
   lastUsedAt: 2,
   revokedAt: null,
+  lockedOut: false,
 };
 const inviteSummary = {
   id: invite,

@@ -15,6 +15,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import { sign } from "../group/device-keys.ts";
 import type { AccountRecord } from "../records.ts";
 import { savePhrase } from "../recovery/phrase-record.ts";
+import type { Sealing } from "../seal/seal.ts";
 import { ServerTime } from "../server-time.ts";
 import type { Store } from "../store.ts";
 import { Timers } from "../timers.ts";
@@ -72,13 +73,13 @@ const PENDING = { table: "meta", key: "handover-pending" } as const;
  * does not let the device in; unavailable
  */
 export async function takeOver(
-  options: TakeOverOptions & { readonly deviceName: string },
+  options: TakeOverOptions & { readonly deviceName: string; readonly sealing?: Sealing | undefined },
   handover: LinkHandover,
 ): Promise<Restored> {
-  const { store, deviceName, clock = systemClock, onProgress: _, ...door } = options;
+  const { store, sealing, deviceName, clock = systemClock, onProgress: _, ...door } = options;
   const membership: Membership = handover;
   if (!(await isPair(membership.identityKeys))) throw new Refusal("forbidden", { reason: "identity" });
-  const { account, device } = await draftDevice(membership, deviceName);
+  const { account, device } = await draftDevice(membership, { deviceName, sealing });
   await saveAccount(store, account);
   if (handover.recovery !== null) await savePhrase(store, { ...handover.recovery, words: null });
   if (handover.history !== null) await store.write([{ ...PENDING, value: handover.history }]);

@@ -10,6 +10,7 @@ import { unpackMembership } from "../backup/membership.ts";
 import { findBackup, type Restored, type RestoreOptions, restoreBackup } from "../backup/restore.ts";
 import { relist } from "../backup/settle.ts";
 import { type Clock, systemClock } from "../clock.ts";
+import type { Sealing } from "../seal/seal.ts";
 import { ServerTime } from "../server-time.ts";
 import type { Store } from "../store.ts";
 import { Timers } from "../timers.ts";
@@ -20,6 +21,7 @@ import { recover } from "./recovery.ts";
 /** `store` must be a profile without an account; afterwards the engine can be opened on it. */
 export interface ComeBackOptions extends DoorOptions {
   readonly store: Store;
+  readonly sealing?: Sealing | undefined;
   readonly deviceName: string;
   readonly clock?: Clock;
   readonly onProgress?: RestoreOptions["onProgress"];
@@ -31,7 +33,7 @@ export interface ComeBackOptions extends DoorOptions {
  * the server says of the member is not what the backup says; device_revoked, tenant_suspended, quota; unavailable — call again
  */
 export async function comeBack(
-  { store, deviceName, clock = systemClock, onProgress, ...door }: ComeBackOptions,
+  { store, sealing, deviceName, clock = systemClock, onProgress, ...door }: ComeBackOptions,
   words: readonly string[],
 ): Promise<Restored> {
   const keys = await recoveryKeys(words);
@@ -61,7 +63,10 @@ export async function comeBack(
   );
   await relist(store);
   const { identityKey: _, ...member } = recovery.member;
-  const { account, device } = await draftDevice({ ...membership, tenant: recovery.tenant, member }, deviceName);
+  const { account, device } = await draftDevice(
+    { ...membership, tenant: recovery.tenant, member },
+    { deviceName, sealing },
+  );
   await saveAccount(store, account);
   await savePhrase(store, { lookup: keys.lookup, backupKey: keys.backupKey, words: null });
   await introduce(store, account, () => recovery.enrolDevice(device));

@@ -2,6 +2,7 @@
 
 import { createEffect, createResource, createSignal, For, type JSX, onCleanup, Show } from "solid-js";
 import type { DeviceView } from "../../engine/view.ts";
+import { createAction } from "../action.ts";
 import { explain, formatDate, t } from "../language.ts";
 import { Confirm } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -25,6 +26,11 @@ export function Devices(): JSX.Element {
     await engine.revokeDevice(device.id);
     await refetch();
   };
+  const releasing = createAction();
+  const release = async (device: DeviceView): Promise<void> => {
+    await engine.releaseDevice(device.id);
+    await refetch();
+  };
   const list = () => (devices.error === undefined ? (devices.latest ?? []) : []);
   const closed = (): void => {
     // A device that was handed everything enters the list when it has introduced itself
@@ -46,17 +52,26 @@ export function Devices(): JSX.Element {
         </button>
       </div>
       <Show when={devices.error}>{(error) => <Problem text={explain(error())} />}</Show>
+      <Problem text={releasing.problem()} />
       <ul class="rows">
         <For each={list()} fallback={<li class="row-note">{devices.loading && t().loading}</li>}>
           {(device) => (
             <li class="row" classList={{ gone: device.revoked }}>
               <span class="row-main">
                 <span class="row-title">{device.name}</span>
+                <Show when={device.lockedOut}>
+                  <span class="row-note">{t().deviceLockedOut}</span>
+                </Show>
                 <span class="row-note">
                   {device.own ? t().deviceThis : t().deviceUsed(formatDate(device.lastUsedAt))}
                 </span>
               </span>
               <Show when={!device.revoked} fallback={<span class="row-note">{t().deviceRevoked}</span>}>
+                <Show when={device.lockedOut}>
+                  <button type="button" class="button small" onClick={() => void releasing.run(() => release(device))}>
+                    {t().deviceRelease}
+                  </button>
+                </Show>
                 <button
                   type="button"
                   class="icon-button"

@@ -8,6 +8,7 @@ import { up } from "../route.ts";
 import { ResidencyNote } from "../screens/sign-up.tsx";
 import { useSession } from "../session.ts";
 import { type Theme, theme, wear } from "../theme.ts";
+import { AppLock } from "./app-lock.tsx";
 import { Devices } from "./devices.tsx";
 import { Invites } from "./invites.tsx";
 import { Recovery } from "./recovery.tsx";
@@ -133,6 +134,7 @@ export function Settings(): JSX.Element {
         </Show>
         <Members />
         <Devices />
+        <AppLock />
         <Recovery />
         <Data />
         <Appearance />

@@ -140,6 +140,7 @@ export function createFakeEngine(state: FakeState): FakeEngine {
     devices: async () => state.devices ?? [],
     revokeDevice: async () => undefined,
     renameDevice: async () => undefined,
+    releaseDevice: async () => undefined,
     offerLink: async () => undefined,
     confirmLink: async () => undefined,
     cancelLink: async () => change({ linking: null }),

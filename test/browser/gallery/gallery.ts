@@ -9,7 +9,16 @@ import { scene } from "./scenes.ts";
 
 const query = new URLSearchParams(location.search);
 const engine = createFakeEngine(scene(query.get("scene") ?? "busy"));
-const place = (query.get("place") ?? "here") as Place;
+const GATES: Readonly<Record<string, Place>> = {
+  unreachable: { kind: "unreachable" },
+  guarded: { kind: "guarded", tried: null },
+  wrong: { kind: "guarded", tried: { kind: "wrong", left: 4, retryAfter: 60_000 } },
+  locked: { kind: "guarded", tried: { kind: "locked", left: 0, retryAfter: 0 } },
+  shut: { kind: "shut", code: "device_revoked" },
+};
+const asked = query.get("place") ?? "here";
+const place = GATES[asked] ?? (asked as Place);
+const minutes = query.get("lock");
 
 Object.assign(globalThis, { engine });
 render(
@@ -19,6 +28,16 @@ render(
         engine,
         onPlace: (listener: (place: Place) => void) => listener(place),
         take: () => undefined,
+        lock: {
+          view: () => (minutes === null ? null : { minutes: Number(minutes) }),
+          on: () => undefined,
+          open: async () => undefined,
+          shut: () => undefined,
+          onShut: () => undefined,
+          guard: async () => undefined,
+          unguard: async () => undefined,
+          setMinutes: async () => undefined,
+        },
         forget: async () => undefined,
       },
     }),

@@ -228,6 +228,7 @@ export function scene(name: string): FakeState {
         lastUsedAt: now,
         revoked: false,
         own: true,
+        lockedOut: false,
       },
       {
         id: id<DeviceId>("e"),
@@ -236,6 +237,7 @@ export function scene(name: string): FakeState {
         lastUsedAt: now - DAY,
         revoked: false,
         own: false,
+        lockedOut: true,
       },
       {
         id: id<DeviceId>("f"),
@@ -244,6 +246,7 @@ export function scene(name: string): FakeState {
         lastUsedAt: now - 9 * DAY,
         revoked: true,
         own: false,
+        lockedOut: false,
       },
     ],
     invites: [

@@ -80,38 +80,80 @@ export class Person {
     await this.line(text).getByRole("img", { name: state }).waitFor();
   }
 
-  /** How often a text occurs in any value of any database of this profile. */
-  stored(text: string): Promise<number> {
-    return this.page.evaluate(countInDatabases, text);
+  /** How many values of this profile's databases hold a text: as they lie there, and as the client reads them. */
+  async stored(text: string): Promise<{ readonly clear: number; readonly sealed: number }> {
+    const { clear, rows } = await this.databases();
+    const wanted = Buffer.from(text).toString("latin1");
+    const count = (values: readonly string[]) => values.filter((value) => value.includes(wanted)).length;
+    return { clear: count(clear), sealed: count(rows.map(({ value }) => value)) };
+  }
+
+  /** Everything in this profile's databases, bytes as Latin-1: as it lies there, and as it is once the seal is opened. */
+  databases(): Promise<Databases> {
+    return this.page.evaluate(readDatabases);
   }
 }
 
-/** Runs in the page. Counts the records, of any shape, that hold the UTF-8 bytes of a text. */
-async function countInDatabases(text: string): Promise<number> {
+export interface Databases {
+  readonly clear: readonly string[];
+  readonly rows: readonly { readonly table: string; readonly key: string; readonly value: string }[];
+}
+
+/** Runs in the page. Opens the seal as PROTOCOL.md describes it, with nothing of the client's own code. */
+async function readDatabases(): Promise<Databases> {
+  type Bytes = Uint8Array<ArrayBuffer>;
+  interface Header {
+    readonly platformKey: CryptoKey;
+    readonly ways: readonly { readonly local: Bytes; readonly key: Bytes }[];
+  }
+  const utf8 = (text: string): Bytes => new TextEncoder().encode(text) as Bytes;
+  const latin = (bytes: Uint8Array): string => Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
   const settled = <Value>(request: IDBRequest<Value>): Promise<Value> =>
     new Promise((resolve, reject) => {
       request.onsuccess = () => resolve(request.result);
       request.onerror = () => reject(request.error);
     });
-  const wanted = unescape(encodeURIComponent(text));
-  const holds = (value: unknown): boolean => {
-    if (typeof value === "string") return value.includes(text);
-    if (ArrayBuffer.isView(value)) {
-      const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-      return Array.from(bytes, (byte) => String.fromCharCode(byte))
-        .join("")
-        .includes(wanted);
-    }
-    return typeof value === "object" && value !== null && Object.values(value).some(holds);
+  const textsOf = (value: unknown): string[] => {
+    if (typeof value === "string") return [latin(utf8(value))];
+    if (ArrayBuffer.isView(value)) return [latin(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))];
+    return typeof value === "object" && value !== null ? Object.values(value).flatMap(textsOf) : [];
   };
-  let count = 0;
+  const unseal = async (key: CryptoKey, place: string, sealed: Bytes): Promise<Bytes> => {
+    const how = { name: "AES-GCM", iv: sealed.slice(0, 12), additionalData: utf8(place) };
+    return new Uint8Array(await crypto.subtle.decrypt(how, key, sealed.slice(12)));
+  };
+  const toBase64url = (bytes: Bytes): string =>
+    btoa(latin(bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const fromBase64url = (text: string): Bytes =>
+    Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (each) => each.charCodeAt(0));
+  const keyOf = async ({ platformKey, ways: [way] }: Header): Promise<CryptoKey> => {
+    if (way === undefined) throw new Error("no way in");
+    const local = await unseal(platformKey, "kuvert seal local 1", way.local);
+    const body = JSON.stringify({ secret: toBase64url(local.slice(32)), verifier: null });
+    const { share } = await (await fetch("/api/shares/open", { method: "POST", body })).json();
+    const parts = Uint8Array.of(...fromBase64url(share), ...local.slice(0, 32));
+    const material = await crypto.subtle.importKey("raw", parts, "HKDF", false, ["deriveKey"]);
+    const how = { name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info: utf8("kuvert seal wrapping 1") };
+    const aes = { name: "AES-GCM", length: 256 };
+    const wrapping = await crypto.subtle.deriveKey(how, material, aes, false, ["decrypt"]);
+    const bytes = await unseal(wrapping, "kuvert seal store key 1", way.key);
+    return crypto.subtle.importKey("raw", bytes, "AES-GCM", false, ["decrypt"]);
+  };
+  const clear: string[] = [];
+  const rows: { table: string; key: string; value: string }[] = [];
   for (const { name } of await indexedDB.databases()) {
     const database = await settled(indexedDB.open(name ?? ""));
+    const all = (table: string) => settled(database.transaction(table).objectStore(table).getAll());
+    const [header] = (await all("seal")) as Header[];
+    const key = header && (await keyOf(header));
     for (const table of database.objectStoreNames) {
-      const values = await settled(database.transaction(table).objectStore(table).getAll());
-      count += values.filter(holds).length;
+      for (const found of await all(table)) {
+        clear.push(...textsOf(found));
+        if (key === undefined || table === "seal" || found.key === undefined) continue;
+        rows.push({ table, key: found.key, value: latin(await unseal(key, `${table} ${found.key}`, found.value)) });
+      }
     }
     database.close();
   }
-  return count;
+  return { clear, rows };
 }

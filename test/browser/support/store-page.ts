@@ -1,5 +1,7 @@
 // What the page of the store tests offers them: the contract suite over real IndexedDB, and a store to drive from outside.
 
+import { newSealingKey } from "../../../client/engine/seal/cipher.ts";
+import { sealStore } from "../../../client/engine/sealed-store.ts";
 import type { Store, Write } from "../../../client/engine/store.ts";
 import { openIndexedDbStore } from "../../../client/engine/store-indexeddb.ts";
 import { STORE_CONTRACT } from "../../support/store-contract.ts";
@@ -30,12 +32,14 @@ const pair = (n: number, size: number): Write[] => [
 ];
 
 const page = {
-  /** Runs one case of the contract; what went wrong, or "". */
-  runCase: async (index: number): Promise<string> => {
+  /** Runs one case of the contract, over sealed values or as they are; what went wrong, or "". */
+  runCase: async (index: number, isSealed: boolean): Promise<string> => {
     const found = STORE_CONTRACT[index];
     if (found === undefined) return "no such case";
+    const key = await newSealingKey();
+    const openSealed = async (name: string) => sealStore(await openIndexedDbStore(name), key);
     try {
-      await found.run(openIndexedDbStore, `case-${index}-${crypto.randomUUID()}`);
+      await found.run(isSealed ? openSealed : openIndexedDbStore, `case-${index}-${crypto.randomUUID()}`);
       return "";
     } catch (error) {
       return String(error);
