@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { decodeCbor, encodeCbor } from "./cbor.ts";
 import { bytesOf } from "./credential.ts";
+import { ConversationId } from "./ids.ts";
 import { LIMITS } from "./policy.ts";
 
 const Time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -31,7 +32,30 @@ const SettingsContent = v.strictObject({
   ...shared,
 });
 
-export const Content = v.variant("type", [TextContent, SettingsContent]);
+/**
+ * How a member's devices stand to one conversation: read up to a seq; pinned; muted until a time of the server's clock, 0 for not at all. `at` is
+ * when that was set: of two, the later one stands.
+ */
+const Mark = v.strictObject({
+  conversation: ConversationId,
+  readTo: Time,
+  pinned: v.strictObject({ is: v.boolean(), at: Time }),
+  muted: v.strictObject({ until: Time, at: Time }),
+});
+export type Mark = v.InferOutput<typeof Mark>;
+
+/** So many marks travel together at most. */
+export const MOST_MARKS = 256;
+
+/** What a member's devices tell each other in the conversation of the member with itself. `asks`: whoever has more is to tell it. */
+const MarksContent = v.strictObject({
+  type: v.literal("marks"),
+  marks: v.pipe(v.array(Mark), v.maxLength(MOST_MARKS)),
+  asks: v.boolean(),
+  ...shared,
+});
+
+export const Content = v.variant("type", [TextContent, SettingsContent, MarksContent]);
 export type Content = v.InferOutput<typeof Content>;
 
 /** The bytes of a content, before padding and encryption. */

@@ -4,7 +4,18 @@
 import { parseArgs } from "node:util";
 import { devices, invite, join, members, revoke, signup } from "./account-commands.ts";
 import { type Command, OPTIONS, type OptionName } from "./command.ts";
-import { add, conversations, create, expire, leave, remove } from "./conversation-commands.ts";
+import {
+  add,
+  conversations,
+  create,
+  expire,
+  leave,
+  mute,
+  pin,
+  remove,
+  unmute,
+  unpin,
+} from "./conversation-commands.ts";
 import { backup, link, recover, recovery, renameDevice } from "./device-commands.ts";
 import { parseDuration } from "./duration.ts";
 import { Failure } from "./failure.ts";
@@ -25,6 +36,10 @@ export const COMMANDS = {
   history,
   listen,
   expire,
+  pin,
+  unpin,
+  mute,
+  unmute,
   devices,
   link,
   "rename-device": renameDevice,

@@ -16,7 +16,7 @@ function conversationObject(snapshot: Snapshot, view: ConversationView): object 
 
 export const conversations: Command = {
   usage: "",
-  summary: "List your conversations, newest activity first",
+  summary: "List your conversations: pinned ones first, then newest activity first",
   details: [],
   arity: [0, 0],
   options: [],
@@ -28,12 +28,13 @@ export const conversations: Command = {
     for (const view of snapshot.conversations) print.json(conversationObject(snapshot, view));
     print.lines(
       ...table(
-        ["CONVERSATION", "PEOPLE", "UNREAD", "TIMER", "ACTIVE", "STATE", "ID"],
+        ["CONVERSATION", "PEOPLE", "UNREAD", "TIMER", "MARKS", "ACTIVE", "STATE", "ID"],
         snapshot.conversations.map((view) => [
           nameOf(snapshot, view),
           String(view.members.length),
           view.unread > 0 ? String(view.unread) : "",
           view.expiresIn === null ? "" : formatDuration(view.expiresIn),
+          marks(view),
           formatTime(view.activeAt),
           view.state,
           shortId(view.id),
@@ -42,6 +43,10 @@ export const conversations: Command = {
     );
   },
 };
+
+function marks({ pinned, muted }: ConversationView): string {
+  return [...(pinned ? ["pinned"] : []), ...(muted === null ? [] : ["muted"])].join(", ");
+}
 
 /** Caught up with the server, and the conversation that the first argument means. */
 async function enter(context: Context): Promise<ConversationView> {
@@ -151,6 +156,63 @@ export const expire: Command = {
     const sentence = expiresIn === null ? "stay" : `disappear after ${formatDuration(expiresIn)}`;
     report(context, id, (name) => `New messages in ${name} ${sentence}.`);
   },
+};
+
+/** Marks a conversation for all devices, and says so. */
+async function mark(
+  context: Context,
+  { set, sentence }: { set: (id: ConversationView["id"]) => Promise<void>; sentence: (name: string) => string },
+): Promise<void> {
+  const { id } = await enter(context);
+  await set(id);
+  await settled(context);
+  report(context, id, sentence);
+}
+
+const MARKING = { usage: "CONVERSATION", arity: [1, 1], options: [], profile: "account" } as const;
+
+export const pin: Command = {
+  ...MARKING,
+  summary: "Keep a conversation at the top of the list, on all your devices",
+  details: [],
+  run: (context) =>
+    mark(context, { set: (id) => context.engine.pin(id, true), sentence: (name) => `${name} stays at the top.` }),
+};
+
+export const unpin: Command = {
+  ...MARKING,
+  summary: "Let a conversation take its place in the list again",
+  details: [],
+  run: (context) =>
+    mark(context, {
+      set: (id) => context.engine.pin(id, false),
+      sentence: (name) => `${name} stands where its activity puts it.`,
+    }),
+};
+
+export const mute: Command = {
+  ...MARKING,
+  usage: "CONVERSATION [DURATION]",
+  summary: "Mute a conversation on all your devices, for a time or until kuvert unmute",
+  details: ["What is new in it is counted in its own line only, and announced nowhere."],
+  arity: [1, 2],
+  async run(context) {
+    const [, text] = context.args;
+    const duration = text === undefined ? null : parseDuration(text);
+    await mark(context, {
+      set: (id) => context.engine.mute(id, duration === null ? null : context.now() + duration),
+      sentence: (name) =>
+        duration === null ? `${name} is muted.` : `${name} is muted for ${formatDuration(duration)}.`,
+    });
+  },
+};
+
+export const unmute: Command = {
+  ...MARKING,
+  summary: "Hear of a muted conversation again",
+  details: [],
+  run: (context) =>
+    mark(context, { set: (id) => context.engine.unmute(id), sentence: (name) => `${name} is no longer muted.` }),
 };
 
 /**

@@ -56,13 +56,14 @@ export class Changes {
    * @throws {Refusal} any — the change is not possible; with a remedy of `retry`, not possible now
    */
   async prepare({ order, wish }: IntentRecord): Promise<void> {
-    const { api } = this.#ledger.surroundings;
-    const { id } = this.#ledger;
+    const { api, context } = this.#ledger.surroundings;
+    const { id, record } = this.#ledger;
     if (wish?.kind === "create") await api.found({ id, members: [...wish.members] });
     if (wish?.kind === "add") for (const member of wish.members) await api.admit(id, member);
     if (wish?.kind === "remove") await api.dismiss(id, wish.member);
-    if (wish?.kind === "leave") await api.dismiss(id, this.#ledger.surroundings.context.me.member);
-    const members = wish?.kind === "create" || wish?.kind === "add" ? wish.members : [];
+    if (wish?.kind === "leave") await api.dismiss(id, context.me.member);
+    const others = wish?.kind === "create" || wish?.kind === "add" ? wish.members : [];
+    const members = record.kind === "self" ? [context.me.member] : others;
     const claimed = (await Promise.all(members.map((member) => this.#claim(member)))).flat();
     this.#prepared.set(order, await this.#inUse(claimed));
   }
@@ -81,7 +82,9 @@ export class Changes {
     if (wish.kind === "rejoin") return undefined;
     const remove = wish.kind === "expel" ? this.leaving : [];
     const add = this.#absent(additions);
-    if (wish.kind !== "refresh" && add.length === 0 && remove.length === 0) return this.#done(intent);
+    // Nobody can let itself into a group before its first commit
+    const isBare = wish.kind === "refresh" || (wish.kind === "create" && wish.members.length === 0);
+    if (!isBare && add.length === 0 && remove.length === 0) return this.#done(intent);
     const made = await this.#commit({ add, remove });
     return made === undefined ? this.#done(intent) : this.#keep(intent, made);
   }

@@ -2,6 +2,7 @@
 
 import { toBase64url } from "../../schemas/bytes.ts";
 import type { Conversation } from "./conversation.ts";
+import { FOR_GOOD } from "./marks.ts";
 import { intentView, messageView } from "./message-view.ts";
 import { decodeRecord, type MessageRecord, overlaid, type Settings } from "./records.ts";
 import type { ConversationView, MessageView } from "./view.ts";
@@ -16,10 +17,10 @@ export function settingsOf({ ledger: { record, outbox } }: Conversation): Settin
   );
 }
 
-/** A conversation as a line of the list. */
-export function conversationView(conversation: Conversation): ConversationView {
+/** A conversation as a line of the list, with what is being written into it. */
+export function conversationView(conversation: Conversation, draft: string): ConversationView {
   const { record, outbox, sight } = conversation.ledger;
-  const { id, kind, members, createdBy, state, unread } = record;
+  const { id, members, createdBy, state, unread, pinned, muted } = record;
   const waiting = outbox.all.findLast(({ wish }) => wish?.kind === "text");
   const line = waiting === undefined ? undefined : intentView(waiting, sight);
   const last =
@@ -29,7 +30,23 @@ export function conversationView(conversation: Conversation): ConversationView {
         ? null
         : { from: record.last.from, text: record.last.text, at: sight.time.toLocal(record.last.at) };
   const activeAt = Math.max(sight.time.toLocal(record.activeAt), line?.at ?? 0);
-  return { id, kind, members, createdBy, state, unread, last, activeAt, ...settingsOf(conversation) };
+  const kind = record.kind === "direct" ? "direct" : "group";
+  const isMuted = muted.until > sight.time.now();
+  const mutedUntil = muted.until === FOR_GOOD ? null : sight.time.toLocal(muted.until);
+  return {
+    id,
+    kind,
+    members,
+    createdBy,
+    state,
+    unread,
+    pinned: pinned.is,
+    muted: isMuted ? { until: mutedUntil } : null,
+    draft,
+    last,
+    activeAt,
+    ...settingsOf(conversation),
+  };
 }
 
 /** Lines oldest first, at most `limit`, ending before the line `before` or at the newest. */

@@ -11,6 +11,7 @@ import { destroy } from "./destruction.ts";
 import type { Ledger } from "./ledger.ts";
 import { Line } from "./line.ts";
 import type { Ending } from "./link.ts";
+import { markRead } from "./marks.ts";
 import { pause } from "./pause.ts";
 import type { IntentRecord, Wish } from "./records.ts";
 import type { Due } from "./timers.ts";
@@ -214,14 +215,8 @@ export class Conversation {
   }
 
   /** The person has seen everything there is. */
-  async read(): Promise<void> {
-    const { record } = this.ledger;
-    if (record.unread === 0) return;
-    await this.ledger.turn(async () => {
-      const draft = this.ledger.draft();
-      draft.set({ unread: 0, readTo: this.ledger.record.cursor });
-      await this.ledger.save(draft);
-    });
+  read(): Promise<void> {
+    return markRead(this.ledger);
   }
 
   /** Destroys lines and waiting texts whose time has come, with all that was made of them. */

@@ -3,11 +3,13 @@
 import { GENESIS } from "../../schemas/chain.ts";
 import type { Nudge, WelcomeItem } from "../../schemas/frames.ts";
 import type { ConversationId, MemberId } from "../../schemas/ids.ts";
+import { isRefusal } from "../../schemas/refusal.ts";
 import { Conversation } from "./conversation.ts";
 import { type Entered, enter } from "./entrance.ts";
 import { createGroup } from "./group/group.ts";
 import type { KeyStock } from "./key-stock.ts";
 import { Ledger } from "./ledger.ts";
+import { UNMARKED } from "./marks.ts";
 import { type ConversationRecord, decodeRecord, type IntentRecord, type Wish } from "./records.ts";
 import type { Surroundings } from "./surroundings.ts";
 
@@ -48,17 +50,22 @@ export class Conversations {
       ({ conversation }) => conversation,
     );
     for (const { value } of records) {
-      const record = decodeRecord<ConversationRecord>(value);
+      const record = { ...UNMARKED, ...decodeRecord<ConversationRecord>(value) };
       await this.#add(record, waiting.get(record.id) ?? []);
     }
-    this.#recent = [...this.#all.values()]
-      .sort((a, b) => b.ledger.record.activeAt - a.ledger.record.activeAt)
+    this.#recent = this.shown
+      .toSorted((a, b) => b.ledger.record.activeAt - a.ledger.record.activeAt)
       .slice(0, KEPT_OPEN)
       .map(({ ledger }) => ledger.id);
   }
 
   get all(): readonly Conversation[] {
     return [...this.#all.values()];
+  }
+
+  /** Those that people know of. */
+  get shown(): readonly Conversation[] {
+    return this.all.filter(({ ledger }) => ledger.record.kind !== "self");
   }
 
   find(id: ConversationId): Conversation | undefined {
@@ -80,40 +87,14 @@ export class Conversations {
     title: string | null;
     members: readonly MemberId[];
   }): Promise<void> {
-    const { context, time, policy } = this.#surroundings;
-    const now = time.now();
     const kind = title === null && members.length === 1 ? "direct" : "group";
-    const record: ConversationRecord = {
-      ...blank(id, now),
-      kind,
-      createdBy: context.me.member,
-      members: [context.me.member, ...members],
-      title,
-      expiresIn: policy().defaultExpiry,
-      introduced: true,
-      state: "active",
-    };
-    const step = await createGroup({ context, conversation: id, generation: 0, now });
-    const conversation = await this.#add(record, []);
-    const { ledger } = conversation;
-    const wishes: Wish[] = [
+    const expiresIn = this.#surroundings.policy().defaultExpiry;
+    const conversation = await this.#begin({ ...this.#blank(id), kind, title, expiresIn }, [
       { kind: "create", members },
-      { kind: "settings", title, expiresIn: record.expiresIn },
-    ];
-    const intents = wishes.map((wish) => ledger.outbox.compose(wish, now));
-    await ledger.turn(async () => {
-      const draft = ledger.draft();
-      draft.step(step);
-      draft.set({ generation: step.group.generation });
-      draft.remark({ kind: "created" }, { from: context.me.member, at: now });
-      for (const intent of intents) {
-        draft.intend(intent);
-        draft.afterwards(() => ledger.outbox.put(intent));
-      }
-      await ledger.save(draft);
-    });
+      { kind: "settings", title, expiresIn },
+    ]);
     this.touch(id);
-    const [founding] = intents;
+    const founding = conversation.ledger.outbox.open.find(({ wish }) => wish?.kind === "create");
     if (founding === undefined) return;
     try {
       await conversation.consent.ask(founding);
@@ -123,9 +104,44 @@ export class Conversations {
     }
   }
 
+  /** Founds the conversation of the member with itself; when another of its devices was first, this one is let in or lets itself in. @throws {Refusal} any */
+  async meet(id: ConversationId): Promise<void> {
+    const { api } = this.#surroundings;
+    const isFirst = await api.found({ id, members: [] }).then(() => true, unlessFounded);
+    if (this.#all.has(id)) return;
+    if (!isFirst) return this.#await(id);
+    await this.#begin(this.#blank(id), [{ kind: "create", members: [] }]);
+    this.review();
+  }
+
+  /** Begins a conversation that nobody has heard of yet, with what is to be done first. */
+  async #begin(blanked: ConversationRecord, wishes: readonly [Extract<Wish, { kind: "create" }>, ...Wish[]]) {
+    const { context, time } = this.#surroundings;
+    const now = time.now();
+    const { member: me } = context.me;
+    const members = [me, ...wishes[0].members];
+    const record = { ...blanked, createdBy: me, members, introduced: true, state: "active" } as const;
+    const step = await createGroup({ context, conversation: record.id, generation: 0, now });
+    const conversation = await this.#add(record, []);
+    const { ledger } = conversation;
+    const intents = wishes.map((wish) => ledger.outbox.compose(wish, now));
+    await ledger.turn(async () => {
+      const draft = ledger.draft();
+      draft.step(step);
+      draft.set({ generation: step.group.generation });
+      draft.remark({ kind: "created" }, { from: me, at: now });
+      for (const intent of intents) {
+        draft.intend(intent);
+        draft.afterwards(() => ledger.outbox.put(intent));
+      }
+      await ledger.save(draft);
+    });
+    return conversation;
+  }
+
   /** Somebody looks at this conversation, or it has just been active. */
   touch(id: ConversationId): void {
-    if (this.#recent[0] !== id)
+    if (this.#recent[0] !== id && id !== this.#surroundings.siblings.self)
       this.#recent = [id, ...this.#recent.filter((other) => other !== id)].slice(0, KEPT_OPEN);
     this.review();
   }
@@ -155,10 +171,9 @@ export class Conversations {
   }
 
   async #welcome(item: WelcomeItem, looked: boolean): Promise<Entered | undefined> {
-    const { time } = this.#surroundings;
     const known = this.#all.get(item.conversation);
-    const conversation =
-      known ?? new Conversation(new Ledger(this.#surroundings, blankKept(item.conversation, time.now())));
+    const kept = { record: { ...this.#blank(item.conversation), founded: true }, intents: [] };
+    const conversation = known ?? new Conversation(new Ledger(this.#surroundings, kept));
     conversation.rest();
     const by = { item, stock: this.#stock, looked };
     const entered = await conversation.ledger.turn(() => enter(conversation.ledger, by));
@@ -167,6 +182,7 @@ export class Conversations {
     if (known === undefined && entered === "out") await this.#join(item.conversation);
     this.#awaited.delete(item.conversation);
     this.touch(item.conversation);
+    await this.#surroundings.siblings.layOver();
     return entered;
   }
 
@@ -221,7 +237,8 @@ export class Conversations {
     let opening = 0;
     for (const conversation of this.#all.values()) if (conversation.line === "busy") opening++;
     for (const conversation of this.#all.values()) {
-      const isRecent = this.#recent.includes(conversation.ledger.id);
+      const { id, record } = conversation.ledger;
+      const isRecent = this.#recent.includes(id) || record.kind === "self";
       if (conversation.line === "none") {
         if (!isRecent && (!conversation.hasWork || opening >= OPENED_AT_ONCE)) continue;
         opening++;
@@ -256,16 +273,42 @@ export class Conversations {
 
   /** A conversation whose welcome never came or could not be read: this device lets itself in. */
   async #join(id: ConversationId): Promise<void> {
-    const conversation = await this.#add(
-      { ...blank(id, this.#surroundings.time.now()), founded: true, lost: true },
-      [],
-    );
+    const conversation = await this.#add({ ...this.#blank(id), founded: true, lost: true }, []);
     await conversation.ledger.turn(async () => {
       const draft = conversation.ledger.draft();
       draft.set({ state: "joining" });
       await conversation.ledger.save(draft);
     });
     this.review();
+    await this.#surroundings.siblings.layOver();
+  }
+
+  #blank(id: ConversationId): ConversationRecord {
+    const { siblings, time } = this.#surroundings;
+    return {
+      id,
+      createdBy: null,
+      kind: id === siblings.self ? "self" : "group",
+      members: [],
+      title: null,
+      expiresIn: null,
+      introduced: false,
+      founded: false,
+      state: "joining",
+      generation: null,
+      cursor: 0,
+      hash: GENESIS,
+      heads: [],
+      known: 0,
+      delivered: 0,
+      readTo: 0,
+      unread: 0,
+      ...UNMARKED,
+      last: null,
+      activeAt: time.now(),
+      lost: false,
+      outdated: false,
+    };
   }
 
   async #credit({ ledger }: Conversation, createdBy: MemberId): Promise<void> {
@@ -293,32 +336,8 @@ export class Conversations {
   }
 }
 
-function blank(id: ConversationId, now: number): ConversationRecord {
-  return {
-    id,
-    createdBy: null,
-    kind: "group",
-    members: [],
-    title: null,
-    expiresIn: null,
-    introduced: false,
-    founded: false,
-    state: "joining",
-    generation: null,
-    cursor: 0,
-    hash: GENESIS,
-    heads: [],
-    known: 0,
-    delivered: 0,
-    readTo: 0,
-    unread: 0,
-    last: null,
-    activeAt: now,
-    lost: false,
-    outdated: false,
-  };
-}
-
-function blankKept(id: ConversationId, now: number) {
-  return { record: { ...blank(id, now), founded: true }, intents: [] };
+/** @throws what it is given, unless it says that somebody else has founded it */
+function unlessFounded(error: unknown): false {
+  if (isRefusal(error) && error.code === "conflict") return false;
+  throw error;
 }

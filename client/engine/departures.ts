@@ -1,7 +1,7 @@
 // Owns what leaves a conversation: seals intents for the live epoch, sends them, several in flight, again after every reconnect with the
 // same id and bytes until the log or a refusal decides. What a change of members takes is for changes.
 
-import { encodeContent } from "../../schemas/content.ts";
+import { type Content, encodeContent } from "../../schemas/content.ts";
 import type { RefusedFrame } from "../../schemas/frames.ts";
 import { REFUSALS, type RefusalCode } from "../../schemas/refusal.ts";
 import type { Changes } from "./changes.ts";
@@ -18,9 +18,9 @@ const RETRY_AFTER = 1_000;
 /** A commit the server did not want is made anew this often before it fails. */
 const COMMIT_ATTEMPTS = 3;
 
-type Message = IntentRecord & { readonly wish: Extract<Wish, { kind: "text" | "settings" }> | null };
+type Message = IntentRecord & { readonly wish: Extract<Wish, { kind: "text" | "settings" | "marks" }> | null };
 
-type CompleteWish = Extract<Wish, { kind: "text" }> | ({ readonly kind: "settings" } & Settings);
+type CompleteWish = Extract<Wish, { kind: "text" | "marks" }> | ({ readonly kind: "settings" } & Settings);
 
 /** Sends what a ledger's outbox holds. */
 export class Departures {
@@ -127,10 +127,8 @@ export class Departures {
     const { composedAt } = intent;
     const wish = this.#complete(intent);
     if (draft.group === null || wish === null) throw new Error("nothing to seal");
-    const content = {
-      ...(wish.kind === "text"
-        ? { type: wish.kind, text: wish.text, expiresIn: wish.expiresIn }
-        : { type: wish.kind, title: wish.title, expiresIn: wish.expiresIn }),
+    const content: Content = {
+      ...saidBy(wish),
       sentAt: composedAt,
       seen: { seq: record.cursor, hash: record.hash },
       keys: { size: keys.head.size, root: keys.head.root as Bytes },
@@ -145,13 +143,21 @@ export class Departures {
         epoch: step.group.live?.number ?? 0,
         at: this.#ledger.surroundings.time.now(),
         bytes: bytes as Bytes,
-        expiresIn: wish.kind === "text" ? wish.expiresIn : null,
+        expiresIn: this.#lifeOf(wish),
         commit: null,
       },
     };
     draft.intend(sealed);
     draft.limit(sealed);
     return sealed;
+  }
+
+  /** How long the server is asked to keep a message; null for as long as it does unasked. */
+  #lifeOf(wish: CompleteWish): number | null {
+    if (wish.kind !== "marks") return wish.kind === "text" ? wish.expiresIn : null;
+    // A device that is away for a while is to find what the others told it
+    const { defaultExpiry, maxExpiry } = this.#ledger.surroundings.policy();
+    return defaultExpiry === null ? null : maxExpiry;
   }
 
   /** Settings as they will be with all that was wished before. */
@@ -241,5 +247,12 @@ export class Departures {
 /** A null wish is a text whose timer ran out: its bytes still go out, since nobody here can know that they have not. */
 function isMessage(intent: IntentRecord): intent is Message {
   const { wish } = intent;
-  return wish === null || wish.kind === "text" || wish.kind === "settings";
+  return wish === null || wish.kind === "text" || wish.kind === "settings" || wish.kind === "marks";
+}
+
+/** What a wish says to those who read it. */
+function saidBy(wish: CompleteWish) {
+  if (wish.kind === "text") return { type: wish.kind, text: wish.text, expiresIn: wish.expiresIn };
+  if (wish.kind === "marks") return { type: wish.kind, marks: [...wish.marks], asks: wish.asks };
+  return { type: wish.kind, title: wish.title, expiresIn: wish.expiresIn };
 }

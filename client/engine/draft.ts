@@ -9,6 +9,7 @@ import {
   type MessageRecord,
   messageKey,
 } from "./records.ts";
+import type { Heard } from "./siblings.ts";
 import type { Due, Timers } from "./timers.ts";
 import type { Notice } from "./view.ts";
 
@@ -23,6 +24,12 @@ export class Draft {
   readonly spent: Uint8Array[] = [];
   /** Texts of others, to be announced once they are durable. */
   readonly arrived: MessageRecord[] = [];
+  /** What another device of this member told. */
+  readonly heard: Heard[] = [];
+  /** Something of the log can never be read here. */
+  missed = false;
+  /** `due`: how the conversation is marked is news for the member's other devices; `done`: they know. */
+  telling: "due" | "done" | null = null;
   readonly #timers: Timers;
   readonly #afterwards: (() => void)[] = [];
   #parts = { seq: -1, count: 0 };
@@ -47,8 +54,15 @@ export class Draft {
     this.record = { ...this.record, ...fields };
   }
 
+  /** The person has read up to here, pinned or muted: the member's other devices are to know. */
+  mark(fields: Partial<Pick<ConversationRecord, "readTo" | "unread" | "pinned" | "muted">>): void {
+    this.set(fields);
+    this.telling = "due";
+  }
+
   /** Adds a line to the timeline; the second one of the same seq comes after the first. */
   line(message: MessageRecord): void {
+    if (this.record.kind === "self") return;
     this.#parts = { seq: message.seq, count: this.#parts.seq === message.seq ? this.#parts.count + 1 : 0 };
     const key = messageKey(this.record.id, message.seq, this.#parts.count);
     this.batch.put("messages", key, message);
@@ -57,7 +71,8 @@ export class Draft {
 
   /** Adds a line that no envelope stands for, after all those up to the cursor. */
   remark(body: Notice, { from, at }: Pick<MessageRecord, "from" | "at">): void {
-    const { id, cursor: seq } = this.record;
+    const { id, kind, cursor: seq } = this.record;
+    if (kind === "self") return;
     const name = body.kind === "rekeyed" ? `${body.kind}.${body.member}` : body.kind;
     const message: MessageRecord = { key: `${name}.${seq}`, seq, from, at, body, expiresAt: null };
     this.batch.put("messages", `${messageKey(id, seq, LAST_PART)}/${name}`, message);

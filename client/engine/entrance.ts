@@ -2,11 +2,13 @@
 
 import { encodeCbor } from "../../schemas/cbor.ts";
 import type { WelcomeItem } from "../../schemas/frames.ts";
+import type { MemberId } from "../../schemas/ids.ts";
 import { type Joined, join, welcomeRefs } from "./group/join.ts";
 import { membersOf, reseal } from "./intake.ts";
 import type { KeyStock } from "./key-stock.ts";
 import type { Ledger } from "./ledger.ts";
 import { Heads } from "./log-proof.ts";
+import type { ConversationRecord } from "./records.ts";
 
 /** `out`: this welcome leads nowhere, and the device is not in the conversation otherwise. `unproven`: the key log must be asked about somebody first. */
 export type Entered = "in" | "out" | "unproven";
@@ -45,15 +47,21 @@ export async function enter(
     hash: item.hash,
     known: Math.max(record.known, item.seq),
     members,
-    kind: members.length === 2 && record.title === null ? "direct" : "group",
+    kind: kindOf(record, members),
     activeAt: surroundings.time.now(),
   });
   draft.remark({ kind: "added", members: [me] }, { from: joined.by.member, at: surroundings.time.now() });
+  draft.missed = true;
   draft.afterwards(() => {
     ledger.heads = new Heads([[item.seq, item.hash]]);
   });
   await ledger.save(draft);
   return "in";
+}
+
+function kindOf({ kind, title }: ConversationRecord, members: readonly MemberId[]): ConversationRecord["kind"] {
+  if (kind === "self") return kind;
+  return members.length === 2 && title === null ? "direct" : "group";
 }
 
 async function tryJoin(

@@ -1,13 +1,22 @@
 // Owns how a member gains a device, as people follow it: a code shown or entered, one at a time, and coming back by the words. Knows neither how
 // devices agree nor what they hand over.
 
+import { randomBytes } from "../../schemas/bytes.ts";
 import { LIMITS } from "../../schemas/policy.ts";
 import { isRefusal, Refusal, type RefusalCode } from "../../schemas/refusal.ts";
 import { loadAccount } from "./account.ts";
 import type { DoorOptions } from "./api.ts";
 import type { Clock } from "./clock.ts";
 import { linkAddress, readCode } from "./linking/code.ts";
-import { fetchHistory, giveUpHistory, handOver, isHistoryPending, sealHistory, takeOver } from "./linking/hand-over.ts";
+import {
+  dropHistory,
+  fetchHistory,
+  giveUpHistory,
+  handOver,
+  isHistoryPending,
+  sealHistory,
+  takeOver,
+} from "./linking/hand-over.ts";
 import { enterCode, type Showing, showCode } from "./linking/linking.ts";
 import type { AccountRecord } from "./records.ts";
 import { comeBack } from "./recovery/come-back.ts";
@@ -16,7 +25,7 @@ import type { Safekeeping } from "./safekeeping.ts";
 import type { Sealing } from "./seal/seal.ts";
 import type { Store } from "./store.ts";
 import type { Tokens } from "./token.ts";
-import { createVault } from "./vault.ts";
+import { createVault, type Vault } from "./vault.ts";
 import type { LinkingView } from "./view.ts";
 
 /** A history that did not arrive is asked for again after this long, in ms. */
@@ -84,11 +93,10 @@ export class Gaining {
     if (offer === null || view?.kind !== "answered") throw new Refusal("conflict", { reason: "nobody_answered" });
     const { name } = view;
     const { giver, showing } = offer;
-    const { door, store } = this.#options;
-    this.#show({ kind: "handing", name });
+    const vault = createVault({ ...this.#options.door, tokens: giver.tokens, shelf: "handover" });
+    this.#show({ kind: "handing", name, done: 0, total: 0 });
     await this.#guard(async () => {
-      const vault = createVault({ ...door, tokens: giver.tokens, shelf: "handover" });
-      const history = await sealHistory({ store, vault, now: giver.now }, giver.account);
+      const history = await this.#seal(offer, { name, vault });
       await handOver(showing, giver.account, { history, recovery: giver.safekeeping.handover, now: giver.now() });
       this.#cancel = null;
       this.#show({ kind: "handed", name });
@@ -151,6 +159,29 @@ export class Gaining {
     this.#offer = null;
     this.#show(null);
     await cancel?.();
+  }
+
+  /** Seals the history for an offer; a server out of reach is tried again for as long as the offer stands, with what is missing. */
+  async #seal(offer: Offer, { name, vault }: { name: string; vault: Vault }): Promise<Uint8Array<ArrayBuffer>> {
+    const { store, clock } = this.#options;
+    const { now, account } = offer.giver;
+    const onProgress = (progress: { readonly done: number; readonly total: number }): void => {
+      if (this.#offer === offer) this.#show({ kind: "handing", name, ...progress });
+    };
+    for (const history = randomBytes(32); ; ) {
+      try {
+        await sealHistory({ store, vault, now, onProgress }, account, history);
+        if (this.#offer === offer) return history;
+        throw new Refusal("not_found");
+      } catch (error) {
+        const mayPass = isRefusal(error) && error.code !== "quota" && PASSING.has(error.code);
+        if (this.#offer !== offer || !mayPass || clock.now() > offer.expiresAt) {
+          dropHistory(vault).catch(() => undefined);
+          throw error;
+        }
+        await new Promise<void>((resolve) => clock.after(AGAIN, resolve));
+      }
+    }
   }
 
   readonly #arriving = (progress: { readonly done: number; readonly total: number }): void =>

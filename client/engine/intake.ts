@@ -41,6 +41,7 @@ export async function takeIn(draft: Draft, envelope: Envelope, reading: Reading)
   const own = reading.outbox.find(envelope.id);
   if (bytes === null) {
     if (own !== undefined) retire(draft, own, reading.outbox);
+    draft.missed ||= own === undefined;
     return "taken";
   }
   if (own?.sealed != null && own.sealed.commit === null && equalBytes(own.sealed.bytes, bytes)) {
@@ -67,7 +68,7 @@ function weigh(
   const { outcome, envelope, own, reading } = read;
   if (outcome.kind === "message") {
     const content = decodeContent(outcome.plaintext);
-    if (content === undefined) {
+    if (content === undefined || (content.type === "marks") !== (draft.record.kind === "self")) {
       notice(draft, envelope, { from: outcome.sender.member, body: { kind: "unreadable" } });
       return "taken";
     }
@@ -76,6 +77,7 @@ function weigh(
     const { member } = outcome.sender;
     draft.afterwards(() => reading.heard(content.keys, member));
     if (content.type === "text") takeText(draft, { content, envelope, from: outcome.sender.member, reading });
+    else if (content.type === "marks") draft.heard.push(content);
     else takeSettings(draft, { content, envelope, from: outcome.sender.member });
   } else if (outcome.kind === "epoch") {
     takeChange(draft, { outcome, envelope, reading });
@@ -138,7 +140,8 @@ function takeText(
   const last = { key: message.key, from, text: content.text, at: acceptedAt };
   draft.set({ last, activeAt: Math.max(draft.record.activeAt, acceptedAt) });
   if (from === reading.me) return;
-  draft.set({ unread: draft.record.unread + 1 });
+  // Another device of this member may have been faster
+  if (seq > draft.record.readTo) draft.set({ unread: draft.record.unread + 1 });
   draft.arrived.push(message);
 }
 
@@ -166,9 +169,10 @@ function takeChange(
   const { change, selfRemoved } = outcome;
   const before = draft.record.members;
   const members = selfRemoved ? before.filter((member) => member !== reading.me) : membersOf(draft);
-  if (change.external && change.by.member === reading.me && outcome.own)
+  if (change.external && change.by.member === reading.me && outcome.own) {
     draft.set({ members, lost: false, state: "active" });
-  else draft.set({ members, ...(selfRemoved && { state: "ended" as const, unread: 0 }) });
+    draft.missed = true;
+  } else draft.set({ members, ...(selfRemoved && { state: "ended" as const, unread: 0 }) });
   if (members.length > 2) draft.set({ kind: "group" });
   const added = members.filter((member) => !before.includes(member));
   const removed = before.filter((member) => !members.includes(member));

@@ -79,8 +79,9 @@ export class Ledger {
 
   /** Makes a draft durable in one write, then true, then known. */
   async save(draft: Draft): Promise<void> {
-    const { store, people, live, keep } = this.surroundings;
+    const { store, people, live, keep, siblings } = this.surroundings;
     const { record } = draft;
+    siblings.enter(draft);
     if (record !== this.record) draft.batch.put("conversations", this.id, { ...record, heads: this.heads.kept() });
     people.save(draft.batch);
     if (!draft.batch.empty) {
@@ -91,6 +92,7 @@ export class Ledger {
     this.group = draft.group;
     wipe(draft.spent);
     draft.settle();
+    siblings.settle(draft);
     live.timeline(this.id);
     for (const message of draft.arrived) live.message(this.id, messageView(message, this.sight));
   }

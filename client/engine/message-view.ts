@@ -11,7 +11,7 @@ export interface Sight {
   readonly me: MemberId;
   /** Everybody has everything up to this seq. */
   readonly delivered: number;
-  readonly time: Pick<ServerTime, "toLocal">;
+  readonly time: Pick<ServerTime, "now" | "toLocal">;
 }
 
 /** A line of the log. */

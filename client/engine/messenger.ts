@@ -24,6 +24,7 @@ import { encryptionView } from "./encryption-view.ts";
 import { Gaining } from "./gaining.ts";
 import { isHistoryPending } from "./linking/hand-over.ts";
 import { Live } from "./live.ts";
+import { FOR_GOOD, setMark } from "./marks.ts";
 import type { MessengerOptions } from "./messenger-options.ts";
 import type { AccountRecord, IntentRecord } from "./records.ts";
 import { ScopedClock } from "./scoped-clock.ts";
@@ -79,7 +80,8 @@ class Messenger implements Engine {
   snapshot(): Snapshot {
     const session = this.#session;
     const account = session?.account ?? this.#ended;
-    const views = session?.conversations.all.map(conversationView) ?? [];
+    const views =
+      session?.conversations.shown.map((each) => conversationView(each, session.drafts.of(each.ledger.id))) ?? [];
     return {
       phase: account == null ? "fresh" : account.state === "ended" ? "ended" : "ready",
       code: account?.code ?? null,
@@ -89,7 +91,7 @@ class Messenger implements Engine {
       residency: this.#residency,
       safekeeping: session?.safekeeping.state ?? null,
       linking: this.#gaining.view,
-      conversations: views.sort((a, b) => b.activeAt - a.activeAt),
+      conversations: views.sort((a, b) => Number(b.pinned) - Number(a.pinned) || b.activeAt - a.activeAt),
       members: session?.people.views() ?? [],
       findings: session?.findings.open ?? [],
     };
@@ -162,6 +164,11 @@ class Messenger implements Engine {
     return keyOf(intent);
   };
 
+  keepDraft: Engine["keepDraft"] = async (id, text) => {
+    await this.#ready.drafts.keep(this.#find(id).ledger.id, text);
+    this.#live.changed();
+  };
+
   retry: Engine["retry"] = async (id, key) => {
     const conversation = this.#find(id);
     const intent = waiting(conversation, key);
@@ -191,6 +198,16 @@ class Messenger implements Engine {
     this.#ready.conversations.touch(id);
     await conversation.read();
   };
+
+  pin: Engine["pin"] = async (id, isPinned) => setMark(this.#find(id).ledger, { pinned: isPinned });
+
+  mute: Engine["mute"] = async (id, until) => {
+    const { ledger } = this.#find(id);
+    const mutedUntil = until === null ? FOR_GOOD : ledger.surroundings.time.fromLocal(until);
+    await setMark(ledger, { mutedUntil });
+  };
+
+  unmute: Engine["unmute"] = async (id) => setMark(this.#find(id).ledger, { mutedUntil: 0 });
 
   encryption: Engine["encryption"] = (id) => encryptionView(this.#find(id));
 
@@ -252,6 +269,7 @@ class Messenger implements Engine {
     network?.removeEventListener("online", this.#networked);
     network?.removeEventListener("offline", this.#networked);
     const session = this.#session;
+    await session?.farewell(LAST_WORDS);
     this.#session = null;
     session?.close();
     this.#clock.close();
@@ -285,7 +303,7 @@ class Messenger implements Engine {
 
   #find(id: ConversationId): Conversation {
     const conversation = (this.#session ?? this.#ready).conversations.find(id);
-    if (conversation === undefined) throw new Refusal("not_found");
+    if (conversation === undefined || conversation.ledger.record.kind === "self") throw new Refusal("not_found");
     return conversation;
   }
 

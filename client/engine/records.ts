@@ -1,6 +1,7 @@
 // Owns the shape and the keys of what the engine keeps in its store, except group secrets. Knows no rules and no database.
 
 import { decodeCbor, encodeCbor } from "../../schemas/cbor.ts";
+import type { Mark } from "../../schemas/content.ts";
 import type { ConversationId, DeviceId, MemberId, TenantId } from "../../schemas/ids.ts";
 import type { Policy, Residency, Role } from "../../schemas/policy.ts";
 import type { RefusalCode } from "../../schemas/refusal.ts";
@@ -44,7 +45,8 @@ export interface LastLine {
 export interface ConversationRecord {
   readonly id: ConversationId;
   readonly createdBy: MemberId | null;
-  readonly kind: "direct" | "group";
+  /** `self`: of the member with itself, where its devices tell each other what people are not shown. */
+  readonly kind: "direct" | "group" | "self";
   readonly members: readonly MemberId[];
   readonly title: string | null;
   readonly expiresIn: number | null;
@@ -65,6 +67,8 @@ export interface ConversationRecord {
   /** Texts of others after `readTo`, the newest seq that the person has seen. */
   readonly readTo: number;
   readonly unread: number;
+  readonly pinned: Mark["pinned"];
+  readonly muted: Mark["muted"];
   readonly last: LastLine | null;
   readonly activeAt: number;
   /** The group cannot follow the log any more: let ourselves in again. */
@@ -96,6 +100,7 @@ export interface Settings {
 export type Wish =
   | { readonly kind: "text"; readonly text: string; readonly expiresIn: number | null }
   | ({ readonly kind: "settings" } & Partial<Settings>)
+  | { readonly kind: "marks"; readonly marks: readonly Mark[]; readonly asks: boolean }
   | { readonly kind: "create"; readonly members: readonly MemberId[] }
   | { readonly kind: "add"; readonly members: readonly MemberId[] }
   | { readonly kind: "remove"; readonly member: MemberId }

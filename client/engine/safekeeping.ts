@@ -3,6 +3,7 @@
 
 import type { DeviceId } from "../../schemas/ids.ts";
 import type { Api, DoorOptions } from "./api.ts";
+import type { ChangedRows } from "./backup/changed.ts";
 import { engineRows } from "./backup/engine-rows.ts";
 import { keepBackup, type Outcome } from "./backup/keeper.ts";
 import { packMembership } from "./backup/membership.ts";
@@ -23,6 +24,8 @@ const AGAIN = { least: 60_000, most: 3_600_000 };
 
 export interface SafekeepingOptions extends DoorOptions {
   readonly store: Store;
+  /** What has changed in the store; without it every run looks at everything. */
+  readonly rows?: ChangedRows;
   readonly account: () => AccountRecord;
   readonly tokens: Tokens;
   readonly api: Pick<Api, "devices">;
@@ -164,14 +167,14 @@ export class Safekeeping {
   }
 
   async #attempt({ backupKey }: PhraseRecord, takeOver: boolean): Promise<Outcome> {
-    const { store, tokens, account, now, fetch, server } = this.#options;
+    const { store, rows, tokens, account, now, fetch, server } = this.#options;
     const { tenant, member, device } = account();
     const vault = createVault({ server, tokens, shelf: "backup", ...(fetch !== undefined && { fetch }) });
     // Timers are noted when rows are restored, never when they are kept
     const portable = engineRows({ note: () => undefined });
     const keys = { tenant: tenant.id, member: member.id, backupKey };
     const options = { keys, device, store, shelf: "backup", vault, portable, now } as const;
-    return keepBackup(options, { account: packMembership(account()), takeOver });
+    return keepBackup({ ...options, ...(rows && { changed: rows }) }, { account: packMembership(account()), takeOver });
   }
 
   /** The device that kept the backup was revoked, or is none of the member's: somebody else must. */

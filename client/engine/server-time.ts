@@ -36,6 +36,11 @@ export class ServerTime {
     return Math.floor(at - this.#offset);
   }
 
+  /** A time of this machine's clock on the server's; 0 for one before 1970. */
+  fromLocal(at: number): number {
+    return Math.max(0, Math.floor(at + this.#offset));
+  }
+
   /** Takes in a time the server has just said; true when the clocks turned out to differ otherwise than known. */
   async observe(serverNow: number): Promise<boolean> {
     const offset = Math.floor(serverNow - this.#clock.now());

@@ -4,8 +4,11 @@ import type { RefusalCode } from "../../schemas/refusal.ts";
 import { isRefusal, REFUSALS, Refusal } from "../../schemas/refusal.ts";
 import { meOf, saveAccount } from "./account.ts";
 import { type Api, createApi, type Door, type TokenAnswer } from "./api.ts";
+import { ChangedRows } from "./backup/changed.ts";
+import { PORTABLE_TABLES } from "./backup/engine-rows.ts";
 import { Conversations } from "./conversations.ts";
 import { createDialer } from "./dialer.ts";
+import { Drafts } from "./drafts.ts";
 import { Findings } from "./findings.ts";
 import { sign } from "./group/device-keys.ts";
 import type { Claim } from "./group/state.ts";
@@ -19,6 +22,7 @@ import { Safekeeping } from "./safekeeping.ts";
 import { Safety } from "./safety.ts";
 import type { ScopedClock } from "./scoped-clock.ts";
 import { ServerTime } from "./server-time.ts";
+import { Siblings, selfConversation } from "./siblings.ts";
 import type { Store } from "./store.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { Timers } from "./timers.ts";
@@ -52,6 +56,7 @@ export class Session {
   readonly people: People;
   readonly conversations: Conversations;
   readonly safety: Safety;
+  readonly drafts: Drafts;
   readonly keys: KeyWatch;
   readonly findings: Findings;
   readonly #options: SessionOptions;
@@ -59,6 +64,8 @@ export class Session {
   readonly #time: ServerTime;
   readonly #timers: Timers;
   readonly #mailbox: Mailbox;
+  readonly #siblings: Siblings;
+  readonly #rows: ChangedRows;
   readonly #waiting = new Set<() => void>();
   #account: AccountRecord;
   #safekeeping: Safekeeping | null = null;
@@ -73,6 +80,9 @@ export class Session {
       time: ServerTime;
       people: People;
       safety: Safety;
+      drafts: Drafts;
+      rows: ChangedRows;
+      kept: Awaited<ReturnType<typeof Siblings.kept>>;
       tokens: Tokens;
       keys: KeyWatch;
       findings: Findings;
@@ -80,12 +90,14 @@ export class Session {
     },
   ) {
     const { account, store, server, clock, live, fault } = options;
-    const { time, people, safety, tokens, keys, findings, after } = parts;
+    const { time, people, safety, drafts, rows, kept, tokens, keys, findings, after } = parts;
     this.#options = options;
     this.#account = account;
     this.#time = time;
     this.people = people;
     this.safety = safety;
+    this.drafts = drafts;
+    this.#rows = rows;
     this.keys = keys;
     this.findings = findings;
     this.tokens = tokens;
@@ -95,6 +107,21 @@ export class Session {
       createDialer({ server, path, tokens, ...(options.WebSocket !== undefined && { WebSocket: options.WebSocket }) });
     this.#timers = new Timers({ store, clock, time });
     this.#stock = new KeyStock({ store, api: this.api, me, time });
+    this.#siblings = new Siblings(
+      {
+        self: selfConversation(account),
+        store,
+        api: this.api,
+        clock,
+        time,
+        changed: () => {
+          this.conversations.review();
+          live.changed();
+        },
+        fault: (error) => fault("siblings", error),
+      },
+      kept,
+    );
     const surroundings: Surroundings = {
       store,
       api: this.api,
@@ -104,6 +131,7 @@ export class Session {
       people,
       keys,
       timers: this.#timers,
+      siblings: this.#siblings,
       context: { me, trust: (claim) => this.#trust(claim), mayChange: () => true },
       careful: options.careful,
       policy: () => this.#account.policy,
@@ -136,11 +164,15 @@ export class Session {
   }
 
   /** Opens an account: what is overdue is destroyed before anything can be seen. Dials at once, waits for no answer. */
-  static async open(options: SessionOptions): Promise<Session> {
+  static async open(given: SessionOptions): Promise<Session> {
+    const rows = await ChangedRows.open(given.store, PORTABLE_TABLES);
+    const options = { ...given, store: rows.store };
     const { account, server, store, clock, live, fetch, fault } = options;
-    const [time, people, after, trust, findings] = await Promise.all([
+    const [time, people, drafts, kept, after, trust, findings] = await Promise.all([
       ServerTime.load(store, clock),
       People.load(store, live),
+      Drafts.load(store),
+      Siblings.kept(store),
       Mailbox.last(store),
       Trust.load(store),
       Findings.load(store),
@@ -164,10 +196,12 @@ export class Session {
     });
     // The account's own keys are the same for good
     const safety = new Safety({ store, people, trust, account: () => account, now });
-    const session: Session = new Session(options, { time, people, safety, tokens, keys, findings, after });
+    const parts = { time, people, safety, drafts, rows, kept, tokens, keys, findings, after };
+    const session: Session = new Session(options, parts);
     session.#safekeeping = await session.#loadSafekeeping();
     await session.conversations.load();
     await session.#timers.start(async (conversation, due) => session.conversations.find(conversation)?.destroy(due));
+    await session.#siblings.start(session.conversations);
     session.conversations.review();
     return session;
   }
@@ -216,11 +250,20 @@ export class Session {
       const finish = (settle: () => void): void => {
         cancel();
         this.#waiting.delete(check);
+        this.#siblings.awaited = this.#waiting.size > 0;
         settle();
       };
       this.#waiting.add(check);
+      this.#siblings.awaited = true;
       check();
     });
+  }
+
+  /** The other devices should hear what was read here, when they can: waits at most `most` ms. */
+  async farewell(most: number): Promise<void> {
+    if (!this.online || this.#siblings.idle) return;
+    await this.#siblings.hurry();
+    await this.conversations.find(this.#siblings.self)?.drained(most);
   }
 
   close(): void {
@@ -228,12 +271,13 @@ export class Session {
     this.keys.close();
     this.#mailbox.close();
     this.conversations.close();
+    this.#siblings.close();
     void this.#safekeeping?.close();
   }
 
   /** Resolves when a closed session has finished what was under way. */
   async idle(): Promise<void> {
-    await Promise.all([this.conversations.idle(), this.#safekeeping?.close()]);
+    await Promise.all([this.conversations.idle(), this.#siblings.finished(), this.#safekeeping?.close()]);
   }
 
   #loadSafekeeping(): Promise<Safekeeping> {
@@ -242,6 +286,7 @@ export class Session {
       server,
       ...(fetch !== undefined && { fetch }),
       store,
+      rows: this.#rows,
       account: () => this.#account,
       tokens: this.tokens,
       api: this.api,
@@ -254,7 +299,7 @@ export class Session {
 
   get #isSettled(): boolean {
     const isQuiet = this.#mailbox.idle && this.#stock.idle && this.#hasRefreshed && this.#refreshing === null;
-    return isQuiet && this.keys.idle && this.conversations.settled;
+    return isQuiet && this.keys.idle && this.#siblings.idle && this.conversations.settled;
   }
 
   #trust(claim: Claim): boolean {
@@ -300,6 +345,7 @@ export class Session {
       this.#account = { ...this.#account, tenant: { id, name, residency }, member, policy };
       await saveAccount(store, this.#account);
       await this.conversations.discover();
+      await this.#siblings.reached();
       await this.safekeeping.look();
       this.#refreshFailures = 0;
       this.#hasRefreshed = true;

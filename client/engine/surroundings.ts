@@ -10,6 +10,7 @@ import type { Dialer } from "./link.ts";
 import type { Live } from "./live.ts";
 import type { People } from "./people.ts";
 import type { ServerTime } from "./server-time.ts";
+import type { Siblings } from "./siblings.ts";
 import type { Store } from "./store.ts";
 import type { Timers } from "./timers.ts";
 
@@ -22,6 +23,7 @@ export interface Surroundings {
   readonly people: People;
   readonly keys: KeyWatch;
   readonly timers: Timers;
+  readonly siblings: Siblings;
   /** Who this device is in every group, and whom it believes. */
   readonly context: Context;
   /** The last run of this profile did not end by itself: something it took in may have killed it. */

@@ -29,6 +29,11 @@ export interface ConversationView {
   readonly createdBy: MemberId | null;
   readonly state: ConversationState;
   readonly unread: number;
+  readonly pinned: boolean;
+  /** Null when not muted; `until` by the local clock in ms, null for as long as nobody says otherwise. */
+  readonly muted: { readonly until: number | null } | null;
+  /** What is being written on this device and not sent; empty for nothing. */
+  readonly draft: string;
   /** Newest line for the list; null when there is none or it has expired. */
   readonly last: { readonly from: MemberId | null; readonly text: string; readonly at: number } | null;
   /** Default life of a message in ms; null = until the tenant's retention. */
@@ -100,13 +105,14 @@ export interface SafekeepingView {
 
 /**
  * A further device on its way in. On the device that has the account: `shown` a code (`expiresAt` by the local clock), `answered` by a device with
- * this name, whose digits a person compares, `handing` over, `handed` over. On the new one: `entered`, digits to compare; `arriving`, with
+ * this name, whose digits a person compares, `handing` over, with so many of the
+ * parts of its history (`total` 0: not counted yet), `handed` over. On the new one: `entered`, digits to compare; `arriving`, with
  * so many of the parts of its history. On either: `over`, with the refusal that ended it, `not_found` when time ran out or somebody called it off.
  */
 export type LinkingView =
   | { readonly kind: "shown"; readonly code: string; readonly address: string; readonly expiresAt: number }
   | { readonly kind: "answered"; readonly name: string; readonly digits: string; readonly expiresAt: number }
-  | { readonly kind: "handing"; readonly name: string }
+  | { readonly kind: "handing"; readonly name: string; readonly done: number; readonly total: number }
   | { readonly kind: "handed"; readonly name: string }
   | { readonly kind: "entered"; readonly digits: string }
   | { readonly kind: "arriving"; readonly done: number; readonly total: number }
@@ -124,7 +130,7 @@ export interface FindingView {
   readonly at: number;
 }
 
-/** Everything but timelines. Conversations newest activity first; members by name. */
+/** Everything but timelines. Conversations: pinned ones first, then newest activity first; members by name. */
 export interface Snapshot {
   readonly phase: Phase;
   readonly code: RefusalCode | null;
@@ -195,6 +201,8 @@ export interface Engine {
   leave(conversation: ConversationId): Promise<void>;
   /** Resolves with the message's key once the intent is durable here; the timeline tells the rest. `expiresIn` undefined = the conversation's default. */
   send(conversation: ConversationId, text: string, expiresIn?: number | null): Promise<string>;
+  /** Keeps what is being written, on this device alone; empty for nothing. */
+  keepDraft(conversation: ConversationId, text: string): Promise<void>;
   /** Retries a failed message, or drops it. */
   retry(conversation: ConversationId, key: string): Promise<void>;
   discard(conversation: ConversationId, key: string): Promise<void>;
@@ -204,6 +212,11 @@ export interface Engine {
   timeline(conversation: ConversationId, page?: { before?: string; limit?: number }): Promise<readonly MessageView[]>;
   /** Marks all up to the newest line as read and keeps this conversation's socket open. */
   read(conversation: ConversationId): Promise<void>;
+  /** Keeps a conversation at the top of the list, on all devices of this member, or no longer. */
+  pin(conversation: ConversationId, isPinned: boolean): Promise<void>;
+  /** Mutes a conversation on all devices of this member until a time of the local clock, in ms, or null for good. */
+  mute(conversation: ConversationId, until: number | null): Promise<void>;
+  unmute(conversation: ConversationId): Promise<void>;
   encryption(conversation: ConversationId): Promise<EncryptionView>;
   safety(member: MemberId): Promise<SafetyView>;
   /** A person has compared the safety number with this member's, or takes that back. */

@@ -5,7 +5,7 @@ import type { ConversationId } from "../../schemas/ids.ts";
 import { t } from "./language.ts";
 import { useSession } from "./session.ts";
 
-/** Speaks the text of a message in the conversation on screen, and only the sender's name otherwise. */
+/** Speaks the text of a message in the conversation on screen, and only the sender's name otherwise; of muted ones elsewhere nothing. */
 export function Announcer(props: { current: ConversationId | null }): JSX.Element {
   const session = useSession();
   const [said, setSaid] = createSignal("");
@@ -14,11 +14,13 @@ export function Announcer(props: { current: ConversationId | null }): JSX.Elemen
       if (event.type !== "message" || event.message.body.kind !== "text") return;
       const name = session.name(event.message.from);
       const here = event.conversation === props.current;
+      if (!here && session.conversation(event.conversation)?.muted != null) return;
       setSaid(here ? t().announce(name, event.message.body.text) : t().announceElsewhere(name));
     }),
   );
   createEffect(() => {
-    const unread = session.view.conversations.reduce((sum, each) => sum + each.unread, 0);
+    const heard = session.view.conversations.filter(({ muted }) => muted === null);
+    const unread = heard.reduce((sum, each) => sum + each.unread, 0);
     document.title = unread > 0 ? `(${unread}) ${t().product}` : t().product;
   });
   onCleanup(() => {

@@ -35,7 +35,7 @@ function LastLine(props: { conversation: ConversationView }): JSX.Element {
   };
   return (
     <Switch fallback={<span class="row-note">{idle()}</span>}>
-      <Match when={draftOf(props.conversation.id)}>
+      <Match when={draftOf(props.conversation)}>
         {(draft) => (
           <span class="row-note">
             <span class="draft">{t().draft}: </span>
@@ -66,7 +66,7 @@ function Entry(props: { conversation: ConversationView; current: boolean }): JSX
     <li>
       <a
         class="row entry"
-        classList={{ unread: props.conversation.unread > 0 }}
+        classList={{ unread: props.conversation.unread > 0, muted: props.conversation.muted !== null }}
         href={conversationPath(id)}
         aria-current={props.current ? "page" : undefined}
         onClick={(event: MouseEvent) => follow(event, conversationPath(id))}
@@ -75,6 +75,12 @@ function Entry(props: { conversation: ConversationView; current: boolean }): JSX
         <span class="row-main">
           <span class="entry-line">
             <span class="row-title">{title()}</span>
+            <Show when={props.conversation.muted}>
+              <Icon name="muted" class="tiny" label={t().muted} />
+            </Show>
+            <Show when={props.conversation.pinned}>
+              <Icon name="pin" class="tiny" label={t().pinned} />
+            </Show>
             <time class="when">
               {formatRecent(props.conversation.last?.at ?? props.conversation.activeAt, minute())}
             </time>

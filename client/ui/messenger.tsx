@@ -17,6 +17,7 @@ import type { ConversationId } from "../../schemas/ids.ts";
 import { Announcer } from "./announcer.tsx";
 import { Conversation } from "./conversation/conversation.tsx";
 import { EncryptionPanel } from "./conversation/encryption-panel.tsx";
+import { MarksPanel } from "./conversation/marks-panel.tsx";
 import { NewConversation } from "./conversation/new-conversation.tsx";
 import { PeoplePanel } from "./conversation/people-panel.tsx";
 import { TimerPanel } from "./conversation/timer-panel.tsx";
@@ -116,6 +117,9 @@ export function Messenger(): JSX.Element {
             </Match>
             <Match when={panel() === "timer"}>
               <TimerPanel conversation={now()} />
+            </Match>
+            <Match when={panel() === "marks"}>
+              <MarksPanel conversation={now()} />
             </Match>
             <Match when={panel() === "encryption"}>
               <EncryptionPanel conversation={now()} />

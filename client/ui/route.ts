@@ -3,13 +3,13 @@
 import { createSignal } from "solid-js";
 import type { ConversationId } from "../../schemas/ids.ts";
 
-export type Panel = "people" | "timer" | "encryption";
+export type Panel = "people" | "timer" | "marks" | "encryption";
 
 export type Route =
   | { readonly screen: "home" | "settings" | "join" | "link" | "recover" }
   | { readonly screen: "conversation"; readonly id: ConversationId; readonly panel: Panel | null };
 
-const CONVERSATION = /^\/c\/([\w-]{22})(?:\/(people|timer|encryption))?$/;
+const CONVERSATION = /^\/c\/([\w-]{22})(?:\/(people|timer|marks|encryption))?$/;
 
 const SCREENS = ["settings", "join", "link", "recover"] as const;
 

@@ -54,8 +54,8 @@ async function showCode({ page }: Person): Promise<string> {
 
 const digitsOf = ({ page }: Person): Promise<string | null> => page.locator(".digits").textContent();
 
-test("G8: a code, the same digits on both screens, and the second browser has everything and answers", async () => {
-  const { anna, ben } = await talk("Bäckerei Sommer");
+/** A second browser of somebody, by a code and a yes. */
+async function link(anna: Person): Promise<Person> {
   const code = await showCode(anna);
   const phone = await arrive();
   await phone.page.goto(server.url);
@@ -68,6 +68,12 @@ test("G8: a code, the same digits on both screens, and the second browser has ev
   await anna.page.getByRole("button", { name: "Ja, hinzufügen" }).click();
   await anna.page.getByText(/gehört jetzt zu Ihren Geräten/).waitFor();
   await anna.page.getByRole("button", { name: "Fertig" }).click();
+  return phone;
+}
+
+test("G8: a code, the same digits on both screens, and the second browser has everything and answers", async () => {
+  const { anna, ben } = await talk("Bäckerei Sommer");
+  const phone = await link(anna);
   await phone.open("Backstube");
   await phone.sees("Brot ist im Ofen");
   await phone.send("Ich komme vom Telefon aus");
@@ -80,6 +86,47 @@ test("G8: a code, the same digits on both screens, and the second browser has ev
   await anna.page.getByLabel("Name des Geräts").fill("Tablet in der Backstube");
   await anna.page.getByRole("button", { name: "Speichern" }).click();
   await anna.page.getByText("Tablet in der Backstube", { exact: true }).waitFor();
+  await leaveAll([anna, ben, phone]);
+});
+
+test("U23, G27: two browsers of one member agree on what was read, pinned and muted, and each keeps its own draft", async () => {
+  const { anna, ben } = await talk("Konditorei Vogt");
+  const phone = await link(anna);
+  await phone.open("Backstube");
+  await phone.sees("Brot ist im Ofen");
+  const list = ({ page }: Person) => page.getByRole("navigation", { name: "Unterhaltungen" });
+  const entry = (person: Person) =>
+    list(person)
+      .getByRole("link", { name: /^Backstube|Backstube/ })
+      .first();
+  await phone.page.getByRole("button", { name: "Anheften und stummschalten" }).click();
+  await phone.page.getByLabel("Oben in der Liste anheften").check();
+  await phone.page.getByLabel("Für 8 Stunden").check();
+  await entry(anna).getByRole("img", { name: "Angeheftet" }).waitFor({ timeout: 30_000 });
+  await entry(anna).getByRole("img", { name: "Stummgeschaltet" }).waitFor();
+
+  // Both look elsewhere: what is new is counted, but not in the title while muted
+  await phone.page.getByRole("button", { name: "Einstellungen" }).click();
+  await ben.send("Wer holt das Mehl?");
+  for (const person of [anna, phone]) await entry(person).getByText("1 ungelesene Nachricht").waitFor();
+  expect(await anna.page.title()).toBe("Kuvert");
+  await anna.open("Backstube");
+  await anna.sees("Wer holt das Mehl?");
+  await entry(phone).getByText("1 ungelesene Nachricht").waitFor({ state: "detached", timeout: 30_000 });
+
+  await anna.page.getByRole("button", { name: "Anheften und stummschalten" }).click();
+  await anna.page.getByLabel("Aus", { exact: true }).check();
+  await entry(phone).getByRole("img", { name: "Stummgeschaltet" }).waitFor({ state: "detached", timeout: 30_000 });
+
+  await phone.open("Backstube");
+  await phone.page.getByRole("textbox", { name: /^Nachricht an/ }).fill("Ich könnte um");
+  await expect.poll(() => phone.stored("Ich könnte um")).toBe(1);
+  await phone.page.reload();
+  const field = ({ page }: Person) => page.getByRole("textbox", { name: /^Nachricht an/ });
+  await expect.poll(() => field(phone).inputValue()).toBe("Ich könnte um");
+  expect(await field(anna).inputValue()).toBe("");
+  await field(phone).press("Enter");
+  await ben.sees("Ich könnte um");
   await leaveAll([anna, ben, phone]);
 });
 

@@ -79,6 +79,7 @@ const SCREENS: readonly Screen[] = [
     shows: ["Diese Unterhaltung verlassen?", "Leave this conversation?"],
     act: press(/Unterhaltung verlassen|Leave conversation/),
   },
+  { name: "marks", path: `/c/cShopxxxxxxxxxxxxxxxxA/marks?scene=busy`, shows: ["Stummschalten", "Mute"] },
   { name: "timer", path: `/c/${TEAM}/timer?scene=busy`, shows: ["8 Stunden", "8 hours"] },
   { name: "encryption", path: `/c/${TEAM}/encryption?scene=busy`, shows: ["48210", "48210"] },
   {

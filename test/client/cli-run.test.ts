@@ -270,3 +270,25 @@ describe("L10: listen prints each line once, in order, until interrupted", () =>
     expect(await ended).toBe(130);
   });
 });
+
+test("G26: pin, unpin, mute and unmute ask for what they say, and the list shows it", async () => {
+  const conversation = fakeConversation({ title: "Backstube", pinned: true, muted: { until: null } });
+  const fake = new FakeEngine(fakeSnapshot({ conversations: [conversation] }));
+  const { id } = conversation;
+  const marks = ["pin", "unpin", "mute", "unmute"];
+  for (const line of [["pin"], ["unpin"], ["mute"], ["mute", "8h"], ["unmute"]]) {
+    const [name = "", ...more] = line;
+    expect(await start([name, "Backstube", ...more], fake.engine()).ended, name).toBe(0);
+  }
+  expect(fake.calls.filter(([name]) => marks.includes(String(name)))).toEqual([
+    ["pin", id, true],
+    ["pin", id, false],
+    ["mute", id, null],
+    ["mute", id, 8 * 3_600_000],
+    ["unmute", id],
+  ]);
+  expect(await start(["mute", "Backstube", "soon"], fake.engine()).ended).toBe(2);
+  const { said, ended } = start(["conversations"], fake.engine());
+  expect(await ended).toBe(0);
+  expect(said.out).toMatch(/Backstube.*pinned, muted/);
+});

@@ -22,6 +22,8 @@ export interface Opening {
   readonly fetch?: typeof fetch;
   /** The server never gets this device's key packages. */
   readonly withoutStock?: boolean;
+  /** Every request waits for this first. */
+  readonly beforeRequest?: (method: string, path: string) => Promise<void>;
   /** Every write waits for this first. */
   readonly beforeWrite?: (writes: readonly Write[]) => Promise<void>;
   /** The process "dies" at this write: neither it nor any later one happens. The first write is 0. */
@@ -68,7 +70,7 @@ export class Person {
   }
 
   async open(opening: Opening = {}): Promise<Engine> {
-    const { tampering = {}, offline = false, withoutStock = false } = opening;
+    const { tampering = {}, offline = false, withoutStock = false, beforeRequest } = opening;
     const real = await openSqliteStore(this.folder);
     this.writes = [];
     this.isDead = false;
@@ -78,15 +80,17 @@ export class Person {
     const nowhere = (): never => {
       throw new TypeError("offline");
     };
+    const late: typeof fetch = async (input, init) => {
+      await beforeRequest?.(init?.method ?? "GET", new URL(String(input)).pathname);
+      return (withoutStock ? fetchWithoutStock : (opening.fetch ?? fetch))(input, init);
+    };
     this.#store = real;
     this.#engine = await openMessenger({
       store: { ...bound(real), write: (writes) => this.#write(real, writes, opening) },
       server: this.server,
       WebSocket: offline ? (nowhere as unknown as typeof WebSocket) : WebSocket,
       log: (where, error) => this.faults.push(`${where}: ${String(error)}`),
-      ...(withoutStock && { fetch: fetchWithoutStock }),
-      ...(opening.fetch !== undefined && { fetch: opening.fetch }),
-      ...(offline && { fetch: nowhere }),
+      fetch: offline ? nowhere : late,
     });
     return this.#engine;
   }
@@ -202,6 +206,20 @@ export class Company {
     await person.engine.join({ link, name, deviceName: "Test" });
     await person.settled();
     return person;
+  }
+
+  /** A further device of somebody, linked over the engine's interface alone. */
+  async link(person: Person, name: string, opening: Opening = {}): Promise<Person> {
+    const other = this.person(name);
+    await other.open(opening);
+    const linking = (of: Person) => of.engine.snapshot().linking;
+    await person.engine.offerLink();
+    const shown = linking(person);
+    const linked = other.engine.link({ code: shown?.kind === "shown" ? shown.code : "", deviceName: name });
+    await expect.poll(() => linking(person)?.kind, { timeout: PATIENCE }).toBe("answered");
+    await person.engine.confirmLink();
+    await linked;
+    return other;
   }
 
   async dispose(): Promise<void> {

@@ -46,7 +46,8 @@ export function tamperedSocket(tampering: Tampering): {
         const frame = decodeFrame(url.includes("/mailbox/") ? MailboxServerFrame : ServerFrame, bytes);
         if (frame === undefined) throw new Error("the server sent what no schema knows");
         for (const passed of tampering.incoming?.(frame, url) ?? [frame]) {
-          this.onmessage?.({ data: encodeFrame(passed).slice().buffer });
+          // Under Node the codec's bytes may be a view of a shared pool
+          this.onmessage?.({ data: new Uint8Array(encodeFrame(passed)).buffer });
         }
       };
       open.add(socket);

@@ -12,18 +12,20 @@ import type { Table } from "../store.ts";
 import type { Timers } from "../timers.ts";
 import type { Portable } from "./portable.ts";
 
-const TABLES = ["conversations", "messages", "people"] as const satisfies readonly Table[];
+/** The tables whose rows go into a backup. */
+export const PORTABLE_TABLES = ["conversations", "messages", "people"] as const satisfies readonly Table[];
 
 /** The engine's rows: timelines, conversations with titles and read positions, and who was seen with which identity key. */
 export function engineRows(timers: Pick<Timers, "note">): Portable {
   return {
-    tables: TABLES,
+    tables: PORTABLE_TABLES,
     pack: (table, _, value) => {
       if (table === "messages") {
         const { expiresAt } = decodeRecord<MessageRecord>(value);
         return { value, expiresAt, hot: false };
       }
-      return { value: table === "conversations" ? packConversation(value) : value, expiresAt: null, hot: true };
+      const packed = table === "conversations" ? packConversation(value) : value;
+      return packed === null ? null : { value: packed, expiresAt: null, hot: true };
     },
     unpack: (table, key, { value, expiresAt }) => {
       const batch = new Batch();
@@ -36,10 +38,11 @@ export function engineRows(timers: Pick<Timers, "note">): Portable {
 
 /**
  * A conversation as a device finds it that has none of its group's secrets: it lets itself in again. The newest line is left out, because
- * it quotes a message that may expire.
+ * it quotes a message that may expire. What devices tell each other is nothing to keep: null.
  */
-function packConversation(value: Uint8Array): Bytes {
+function packConversation(value: Uint8Array): Bytes | null {
   const record = decodeRecord<ConversationRecord>(value);
+  if (record.kind === "self") return null;
   const lost = record.state === "active" || record.state === "joining";
   return encodeRecord({
     ...record,

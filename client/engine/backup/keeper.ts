@@ -8,10 +8,20 @@ import { isRefusal } from "../../../schemas/refusal.ts";
 import type { Bytes } from "../records.ts";
 import type { Store } from "../store.ts";
 import type { Vault } from "../vault.ts";
-import { forgetOthers, type Known, knownWrite, loadHeld, loadKnown, rowsWrite, unfinishedWrite } from "./ledger.ts";
+import type { ChangedRows } from "./changed.ts";
+import {
+  forgetOthers,
+  type Known,
+  knownWrite,
+  loadHeld,
+  loadKnown,
+  type Remembered,
+  rowsWrite,
+  unfinishedWrite,
+} from "./ledger.ts";
 import { type Manifest, openManifest, type Row, type SegmentEntry, sealManifest, sealRows } from "./manifest.ts";
-import { type Plan, plan } from "./plan.ts";
-import { gather, type Portable, readRowKey, rowKey, wantedOf } from "./portable.ts";
+import { type Plan, plan, type Wanted } from "./plan.ts";
+import { follow, gather, type Portable, readRowKey, rowKey, wantedOf } from "./portable.ts";
 import { type BackupKeys, MOST, manifestId } from "./sealed.ts";
 
 export interface KeeperOptions {
@@ -22,8 +32,12 @@ export interface KeeperOptions {
   readonly shelf: Shelf;
   readonly vault: Vault;
   readonly portable: Portable;
+  /** What has changed since the last run; without it all there is is looked at. */
+  readonly changed?: Pick<ChangedRows, "look" | "settle">;
   /** The server's time in ms. */
   readonly now: () => number;
+  /** Told before the first segment that is written and after each, with all that lie there or will. */
+  readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void;
 }
 
 /**
@@ -51,17 +65,38 @@ export async function keepBackup(
 ): Promise<Outcome> {
   const found = await findBackup(options, takeOver);
   if (found.kind !== "found") return found;
+  const { keys, shelf, store, portable, changed } = options;
   const now = options.now();
-  const rows = await gather(options.store, options.portable, now);
-  const segments = await loadHeld(options.store, options.shelf, found.known?.manifest.segments ?? []);
+  const look = await changed?.look(manifestId(keys));
+  const isKept = found.known !== undefined && isSame(found.known.manifest, { account, device: options.device });
+  const isIdle = found.certain && look?.names?.size === 0;
+  if (isKept && isIdle && !isOverdue(found.known.manifest, now)) return { kind: "kept", written: 0, dropped: 0 };
+  const segments = await loadHeld(store, shelf, found.known?.manifest.segments ?? []);
+  const names = segments.length > 0 && segments.every(({ isKnown }) => isKnown) ? (look?.names ?? null) : null;
+  const rows = await (names === null
+    ? gather(store, portable, now)
+    : follow({ store, portable, now }, { before: newest(segments), names }));
+  const settle = () => look && changed?.settle(manifestId(keys), look);
   const planned = plan({ rows, segments, now, most: ROOM });
-  const same = found.known !== undefined && isSame(found.known.manifest, { account, device: options.device });
-  if (same && planned.drop.size === 0 && planned.write.length === 0) {
+  if (isKept && planned.drop.size === 0 && planned.write.length === 0) {
     // A crash may have come between the manifest and the destruction of what it does not name any more
     if (!found.certain) await destroyOthers(options, segments);
+    await settle();
     return { kind: "kept", written: 0, dropped: 0 };
   }
-  return carryOut(options, { account, known: found.known, planned });
+  const outcome = await carryOut(options, { account, known: found.known, planned });
+  if (outcome.kind === "kept") await settle();
+  return outcome;
+}
+
+/** Whether something has to leave because its time has come. */
+function isOverdue({ segments }: Manifest, now: number): boolean {
+  return segments.some(({ lane }) => lane !== null && lane <= now);
+}
+
+/** Every row that lies in a segment, oldest first: where two hold the same row, the last one counts. */
+function* newest(segments: readonly Remembered[]): Iterable<readonly [string, Wanted]> {
+  for (const { rows } of segments.toSorted((a, b) => a.version - b.version)) yield* rows;
 }
 
 interface Found {
@@ -106,9 +141,13 @@ async function carryOut(
   options: KeeperOptions,
   { account, known, planned }: { account: Bytes; known: Known | undefined; planned: Plan },
 ): Promise<Outcome> {
-  const { store, vault, shelf, keys, device, now } = options;
+  const { store, vault, shelf, keys, device, now, onProgress } = options;
   let current = known;
   let written = 0;
+  const there = (known?.manifest.segments ?? []).filter(({ id }) => !planned.drop.has(id)).length;
+  const total = there + planned.write.length;
+  let done = there;
+  onProgress?.({ done, total });
   const batches = batchesOf(planned.write);
   for (const [index, batch] of batches.entries()) {
     const version = (current?.manifest.version ?? 0) + 1;
@@ -116,6 +155,8 @@ async function carryOut(
     for (const part of batch) {
       const entry = await writeSegment(options, part, version);
       if (entry !== undefined) added.push(entry);
+      done += 1;
+      onProgress?.({ done, total });
     }
     const last = index === batches.length - 1;
     const before = current?.manifest.segments ?? [];
@@ -148,19 +189,19 @@ async function writeSegment(
   version: number,
 ): Promise<SegmentEntry | undefined> {
   const rows: Row[] = [];
-  const index: [string, string][] = [];
+  const index: [string, Wanted][] = [];
   let room = ROOM;
   for (const name of names) {
     const { table, key } = readRowKey(name);
     const value = await store.get(table, key);
     const packed = value && portable.pack(table, key, value);
     if (!packed || (packed.expiresAt === null) !== (lane === null) || (packed.expiresAt ?? 0) < (lane ?? 0)) continue;
-    const { digest, size } = wantedOf(key, packed);
+    const wanted = wantedOf(key, packed);
     // It has grown since it was planned for: the next run finds it a place
-    if (size > room) continue;
-    room -= size;
+    if (wanted.size > room) continue;
+    room -= wanted.size;
     rows.push([table, key, packed.value, packed.expiresAt]);
-    index.push([rowKey(table, key), digest]);
+    index.push([rowKey(table, key), wanted]);
   }
   if (rows.length === 0) return undefined;
   const entry = { id: newId<VaultId>(), version, lane, kind };

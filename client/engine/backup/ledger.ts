@@ -5,7 +5,7 @@ import { decodeCbor, encodeCbor } from "../../../schemas/cbor.ts";
 import type { VaultId } from "../../../schemas/ids.ts";
 import type { Store, Write } from "../store.ts";
 import type { Manifest, SegmentEntry } from "./manifest.ts";
-import type { Held } from "./plan.ts";
+import type { Held, Wanted } from "./plan.ts";
 
 const stateKey = (shelf: Shelf): string => `${shelf}/state`;
 const unfinishedKey = (shelf: Shelf): string => `${shelf}/unfinished`;
@@ -32,19 +32,36 @@ export async function loadKnown(
   return known?.id === id ? { known, certain } : { known: undefined, certain: false };
 }
 
-/** The segments of a manifest with their rows. One whose rows are not remembered holds something nobody wants, so that it is dropped. */
-export async function loadHeld(store: Store, shelf: Shelf, segments: readonly SegmentEntry[]): Promise<Held[]> {
+/** A segment with its rows, remembered as they were when they were written. */
+export interface Remembered extends Held {
+  readonly id: VaultId;
+  readonly rows: ReadonlyMap<string, Wanted>;
+  /** False when its rows are not remembered: then it holds something nobody wants, so that it is dropped. */
+  readonly isKnown: boolean;
+}
+
+/** The segments of a manifest with their rows. */
+export async function loadHeld(store: Store, shelf: Shelf, segments: readonly SegmentEntry[]): Promise<Remembered[]> {
   const prefix = rowsPrefix(shelf);
   const kept = new Map((await store.scan("meta", { prefix })).map(({ key, value }) => [key, value]));
   return segments.map((segment) => {
-    const pairs = read<[string, string][]>(kept.get(prefix + segment.id));
-    return { ...segment, rows: new Map(pairs ?? [["", ""]]) };
+    const rows = read<Remembrance[]>(kept.get(prefix + segment.id));
+    const hot = segment.kind === "state";
+    const known = rows?.map(([name, digest, size, expiresAt]) => [name, { digest, size, expiresAt, hot }] as const);
+    return { ...segment, rows: new Map(known ?? [["", NOBODY_WANTS]]), isKnown: rows !== undefined };
   });
 }
 
+type Remembrance = readonly [name: string, digest: string, size: number, expiresAt: number | null];
+
+const NOBODY_WANTS: Wanted = { digest: "", size: 0, expiresAt: null, hot: false };
+
 /** Remembers the rows of a segment. */
-export function rowsWrite(shelf: Shelf, id: VaultId, rows: Iterable<readonly [string, string]>): Write {
-  return { table: "meta", key: rowsPrefix(shelf) + id, value: encodeCbor([...rows]) };
+export function rowsWrite(shelf: Shelf, id: VaultId, rows: Iterable<readonly [string, Wanted]>): Write {
+  const remembered = [...rows].map(
+    ([name, { digest, size, expiresAt }]): Remembrance => [name, digest, size, expiresAt],
+  );
+  return { table: "meta", key: rowsPrefix(shelf) + id, value: encodeCbor(remembered) };
 }
 
 /** Remembers that the vault is about to be changed, or that it is as it should be. */

@@ -23,11 +23,11 @@ interface Group {
   readonly lane: number | null;
 }
 
-/** A segment that lies in the vault, with the digest of every row in it. */
+/** A segment that lies in the vault, with every row in it as it was written. */
 export interface Held extends Group {
   readonly id: string;
   readonly version: number;
-  readonly rows: ReadonlyMap<string, string>;
+  readonly rows: ReadonlyMap<string, Pick<Wanted, "digest">>;
 }
 
 export interface Plan {
@@ -92,7 +92,7 @@ function placesOf(segments: readonly Held[]): Map<string, Held> {
 }
 
 function holds(segment: Held | undefined, key: string, row: Wanted): boolean {
-  if (segment === undefined || segment.rows.get(key) !== row.digest) return false;
+  if (segment === undefined || segment.rows.get(key)?.digest !== row.digest) return false;
   // A lane that comes before the row's expiry was right when it was chosen, and another one is chosen when it has come
   return (segment.lane === null) === (row.expiresAt === null);
 }

@@ -43,6 +43,27 @@ export function wantedOf(key: string, { value, expiresAt, hot }: Packed): Wanted
   return { digest, size: key.length + value.length + OVERHEAD, expiresAt, hot };
 }
 
+/**
+ * What a store's portable rows are, worked out from what they were and the names of those that may have changed since: the same as to
+ * {@link gather} them, at the cost of what has changed.
+ */
+export async function follow(
+  { store, portable, now }: { readonly store: Store; readonly portable: Portable; readonly now: number },
+  { before, names }: { readonly before: Iterable<readonly [string, Wanted]>; readonly names: ReadonlySet<string> },
+): Promise<Map<string, Wanted>> {
+  const rows = new Map<string, Wanted>();
+  const isOver = ({ expiresAt }: { readonly expiresAt: number | null }) => expiresAt !== null && expiresAt <= now;
+  for (const [name, wanted] of before) if (!isOver(wanted)) rows.set(name, wanted);
+  for (const name of names) {
+    const { table, key } = readRowKey(name);
+    const value = await store.get(table, key);
+    const packed = value === undefined ? null : portable.pack(table, key, value);
+    if (packed === null || isOver(packed)) rows.delete(name);
+    else rows.set(name, wantedOf(key, packed));
+  }
+  return rows;
+}
+
 /** Every portable row of a store that has not expired at `now`, without its value: there may be more of them than fit into memory. */
 export async function gather(store: Store, portable: Portable, now: number): Promise<Map<string, Wanted>> {
   const rows = new Map<string, Wanted>();

@@ -123,8 +123,7 @@ function writesOf({ portable, now }: RestoreOptions, [table, key, value, expires
 function indexOf(shelf: Shelf, segment: SegmentEntry, rows: readonly Row[] | undefined): Write[] {
   if (rows === undefined) return [];
   const index = rows.map(([table, key, value, expiresAt]) => {
-    const { digest } = wantedOf(key, { value, expiresAt, hot: false });
-    return [rowKey(table, key), digest] as const;
+    return [rowKey(table, key), wantedOf(key, { value, expiresAt, hot: false })] as const;
   });
   return [rowsWrite(shelf, segment.id, index)];
 }

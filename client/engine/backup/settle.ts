@@ -1,18 +1,22 @@
-// Owns what is done once a restored profile's rows are all there: lists show the newest line again. Knows nothing of backups.
+// Owns what is done once a restored profile's rows are all there: lists show the newest line and what is unread. Knows nothing of backups.
 
-import type { ConversationId } from "../../../schemas/ids.ts";
+import type { ConversationId, MemberId } from "../../../schemas/ids.ts";
+import { countUnread } from "../marks.ts";
 import { Batch, type ConversationRecord, decodeRecord, type LastLine, type MessageRecord } from "../records.ts";
 import type { Store } from "../store.ts";
 
 /** How many lines are looked back for one that can stand in a list. */
 const LOOK_BACK = 20;
 
-/** Writes into each conversation which of its texts is the newest. */
-export async function relist(store: Store): Promise<void> {
+/** Writes into each conversation which of its texts is the newest, and how many of others `me` has not read. */
+export async function relist(store: Store, me: MemberId): Promise<void> {
   const batch = new Batch();
   for (const { key, value } of await store.scan("conversations")) {
+    const record = decodeRecord<ConversationRecord>(value);
     const last = await newest(store, key as ConversationId);
-    if (last !== null) batch.put("conversations", key, { ...decodeRecord<ConversationRecord>(value), last });
+    if (last === null) continue;
+    const unread = await countUnread(store, record, me);
+    batch.put("conversations", key, { ...record, last, unread });
   }
   if (!batch.empty) await store.write(batch.writes);
 }

@@ -7,7 +7,7 @@ import { Refusal } from "../../../schemas/refusal.ts";
 import { draftDevice, introduce, loadAccount, type Membership, saveAccount } from "../account.ts";
 import { createDoor, type DoorOptions } from "../api.ts";
 import { engineRows } from "../backup/engine-rows.ts";
-import { keepBackup } from "../backup/keeper.ts";
+import { type KeeperOptions, keepBackup } from "../backup/keeper.ts";
 import { isPair, packMembership } from "../backup/membership.ts";
 import { findBackup, type Restored, type RestoreOptions, restoreBackup } from "../backup/restore.ts";
 import { relist } from "../backup/settle.ts";
@@ -23,19 +23,31 @@ import { createTokens } from "../token.ts";
 import { createVault, type Vault } from "../vault.ts";
 import { enrolLinked, makeGrant, type Showing } from "./linking.ts";
 
-/** Seals this profile's history onto the shelf "handover". Returns the key that opens it. @throws {Refusal} quota, unavailable */
+/** Where a history goes, and who is told how far it is. `now` in ms by the server's clock. */
+export interface Upload extends Pick<KeeperOptions, "store" | "vault" | "now" | "onProgress"> {}
+
+/**
+ * Seals this profile's history onto the shelf "handover". Returns the key that opens it. Called again with the same key after an interruption it
+ * goes on with what is missing.
+ * @throws {Refusal} quota; unavailable — call again
+ */
 export async function sealHistory(
-  { store, vault, now }: { readonly store: Store; readonly vault: Vault; readonly now: () => number },
+  upload: Upload,
   account: AccountRecord,
+  history = randomBytes(32),
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const history = randomBytes(32);
   const keys = { tenant: account.tenant.id, member: account.member.id, backupKey: history };
   // Timers are of the device that restores, so there are none to note here
   const portable = engineRows({ note: () => undefined });
-  const options = { keys, device: account.device, store, shelf: "handover", vault, portable, now } as const;
+  const options = { ...upload, keys, device: account.device, shelf: "handover", portable } as const;
   const outcome = await keepBackup(options, { account: packMembership(account), takeOver: true });
   if (outcome.kind !== "kept") throw new Refusal("unavailable", { reason: outcome.kind });
   return history;
+}
+
+/** Destroys a history that nobody will fetch. @throws {Refusal} unavailable */
+export async function dropHistory(vault: Pick<Vault, "list" | "delete">): Promise<void> {
+  for (const { id } of await vault.list()) await vault.delete(id);
 }
 
 /** Hands a member over to the device that has answered. Only after a person has compared the digits. `now` in ms by the server's clock. */
@@ -121,9 +133,9 @@ export async function fetchHistory(options: TakeOverOptions): Promise<Restored> 
   const portable = engineRows(new Timers({ store, clock, time }));
   const how = { keys, shelf: "handover", vault, store, portable, now: () => time.now() } as const;
   const restored = found && (await restoreBackup({ ...how, ...(onProgress && { onProgress }) }, found));
-  await relist(store);
+  await relist(store, account.member.id);
   await giveUpHistory(store);
-  for (const { id } of await vault.list()) await vault.delete(id);
+  await dropHistory(vault);
   return restored ?? { rows: 0, missing: 1 };
 }
 

@@ -61,7 +61,7 @@ export async function comeBack(
     },
     found,
   );
-  await relist(store);
+  await relist(store, recovery.member.id);
   const { identityKey: _, ...member } = recovery.member;
   const { account, device } = await draftDevice(
     { ...membership, tenant: recovery.tenant, member },

@@ -1,24 +1,36 @@
 // Owns writing: a field that grows, Enter to send, a lifetime for this one message, and a draft for each conversation.
 
 import { createEffect, createSignal, For, type JSX, on, onMount, Show } from "solid-js";
+import type { ConversationId } from "../../../schemas/ids.ts";
 import { LIMITS } from "../../../schemas/policy.ts";
-import type { ConversationView } from "../../engine/view.ts";
+import type { ConversationView, Engine } from "../../engine/view.ts";
 import { explain, formatDuration, t } from "../language.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { useSession } from "../session.ts";
 import { lifetimes } from "../timers.ts";
 
-/** What was being written, for as long as the page lives. */
+/** A draft is safe in the engine's hands so long after the last key, in ms. */
+const CALM = 400;
+
+/** What was written since the page was loaded; before that the engine knows. */
 const [drafts, setDrafts] = createSignal<ReadonlyMap<string, string>>(new Map());
+const saving = new Map<string, ReturnType<typeof setTimeout>>();
 
 /** The unsent text of a conversation, empty for none. */
-export function draftOf(conversation: string): string {
-  return drafts().get(conversation) ?? "";
+export function draftOf({ id, draft }: ConversationView): string {
+  return drafts().get(id) ?? draft;
 }
 
-function setDraft(conversation: string, text: string): void {
+function setDraft(engine: Engine, conversation: ConversationId, text: string): void {
   setDrafts((before) => new Map(before).set(conversation, text));
+  clearTimeout(saving.get(conversation));
+  const save = (): void => {
+    saving.delete(conversation);
+    // Only what is not kept over a reload would be lost, and the text is on screen
+    engine.keepDraft(conversation, text).catch(() => undefined);
+  };
+  saving.set(conversation, setTimeout(save, text === "" ? 0 : CALM));
 }
 
 /** `null` = as the conversation has it; a number = this many ms. */
@@ -64,7 +76,8 @@ export function Composer(props: { conversation: ConversationView; onSent: () => 
   let field: HTMLTextAreaElement | undefined;
 
   const id = () => props.conversation.id;
-  const text = () => draftOf(id());
+  const text = () => draftOf(props.conversation);
+  const write = (conversation: ConversationId, next: string): void => setDraft(session.engine, conversation, next);
   const grow = (): void => {
     if (field === undefined) return;
     field.style.height = "auto";
@@ -75,14 +88,14 @@ export function Composer(props: { conversation: ConversationView; onSent: () => 
     if (written === "" || props.conversation.state !== "active") return;
     const conversation = id();
     const expiresIn = lifetime() ?? undefined;
-    setDraft(conversation, "");
+    write(conversation, "");
     setLifetime(null);
     setFailure(null);
     session.engine.send(conversation, written, expiresIn).then(
       () => props.onSent(),
       (error: unknown) => {
         setFailure({ error });
-        if (draftOf(conversation) === "") setDraft(conversation, written);
+        if ((drafts().get(conversation) ?? "") === "") write(conversation, written);
       },
     );
   };
@@ -117,7 +130,7 @@ export function Composer(props: { conversation: ConversationView; onSent: () => 
           aria-label={t().messageTo(session.title(props.conversation))}
           value={text()}
           enterkeyhint="send"
-          onInput={(event: InputEvent) => setDraft(id(), (event.target as HTMLTextAreaElement).value)}
+          onInput={(event: InputEvent) => write(id(), (event.target as HTMLTextAreaElement).value)}
           onKeyDown={pressed}
         />
         <button type="submit" class="icon-button send" aria-label={t().send} disabled={text().trim() === ""}>

@@ -13,6 +13,7 @@ import { Timeline } from "./timeline.tsx";
 const PANELS: readonly { readonly panel: Panel; readonly icon: IconName }[] = [
   { panel: "people", icon: "people" },
   { panel: "timer", icon: "clock" },
+  { panel: "marks", icon: "bell" },
   { panel: "encryption", icon: "lock" },
 ];
 
@@ -61,7 +62,7 @@ function Head(props: { conversation: ConversationView; panel: Panel | null }): J
               aria-expanded={props.panel === panel}
               onClick={() => toggle(panel)}
             >
-              <Icon name={icon} />
+              <Icon name={panel === "marks" && props.conversation.muted !== null ? "muted" : icon} />
             </button>
           )}
         </For>

@@ -84,8 +84,12 @@ export function AddDevice(props: { onClose: () => void }): JSX.Element {
         <Match when={of("shown")}>{(shown) => <Code shown={shown()} />}</Match>
         <Match when={of("answered")}>{(answered) => <Compare answered={answered()} onNo={refuse} />}</Match>
         <Match when={of("handing")}>
-          <p>{t().addDeviceHanding}</p>
-          <Progress done={0} total={0} label={t().addDeviceHanding} />
+          {(handing) => (
+            <>
+              <p>{t().addDeviceHanding}</p>
+              <Progress done={handing().done} total={handing().total} label={t().addDeviceHanding} />
+            </>
+          )}
         </Match>
         <Match when={of("handed")}>
           {(handed) => (

@@ -92,6 +92,8 @@ export const de = {
   ended: "Beendet",
   broken: "Angehalten",
   draft: "Entwurf",
+  pinned: "Angeheftet",
+  muted: "Stummgeschaltet",
   chooseConversation: "Wählen Sie links eine Unterhaltung.",
   today: "Heute",
   yesterday: "Gestern",
@@ -105,6 +107,7 @@ export const de = {
   peopleCount: (count: number) => (count === 1 ? "1 Person" : `${count} Personen`),
   timer: "Lebensdauer der Nachrichten",
   timerShort: (duration: string) => `Nachrichten bleiben ${duration}`,
+  marks: "Anheften und stummschalten",
   encryption: "Wie ist das verschlüsselt?",
   direct: "Zu zweit",
   newMessages: "Neue Nachrichten",
@@ -178,6 +181,16 @@ export const de = {
   timerOffHelp: (retention: string) =>
     `Ohne Lebensdauer bleiben Nachrichten auf den Geräten, auf dem Server höchstens ${retention}.`,
   timerNote: "Bei einzelnen Nachrichten können Sie beim Schreiben etwas anderes wählen.",
+
+  pin: "Oben in der Liste anheften",
+  pinHelp: "Angeheftete Unterhaltungen stehen vor allen anderen.",
+  mute: "Stummschalten",
+  muteOff: "Aus",
+  muteUntil: (time: string) => `Bis ${time}`,
+  muteFor: (duration: string) => `Für ${duration}`,
+  muteForGood: "Bis auf Weiteres",
+  muteHelp: "Neues wird nur noch in der Liste gezählt, weder im Titel des Fensters noch als Ansage.",
+  marksNote: "Gilt auf allen Ihren Geräten. Die anderen Personen erfahren davon nichts.",
 
   encryptionLead:
     "Nachrichten in dieser Unterhaltung können nur die Geräte lesen, die unten stehen. Der Server bewahrt verschlossene Umschläge auf: Er kennt weder den Inhalt noch den Namen der Unterhaltung.",

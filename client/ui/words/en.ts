@@ -89,6 +89,8 @@ export const en: Words = {
   ended: "Ended",
   broken: "Stopped",
   draft: "Draft",
+  pinned: "Pinned",
+  muted: "Muted",
   chooseConversation: "Choose a conversation on the left.",
   today: "Today",
   yesterday: "Yesterday",
@@ -102,6 +104,7 @@ export const en: Words = {
   peopleCount: (count) => (count === 1 ? "1 person" : `${count} people`),
   timer: "Lifetime of messages",
   timerShort: (duration) => `Messages stay for ${duration}`,
+  marks: "Pin and mute",
   encryption: "How is this encrypted?",
   direct: "One to one",
   newMessages: "New messages",
@@ -173,6 +176,16 @@ export const en: Words = {
   timerOffHelp: (retention) =>
     `Without a lifetime messages stay on the devices, and on the server for at most ${retention}.`,
   timerNote: "You can choose differently for a single message while writing it.",
+
+  pin: "Keep at the top of the list",
+  pinHelp: "Pinned conversations come before all others.",
+  mute: "Mute",
+  muteOff: "Off",
+  muteUntil: (time) => `Until ${time}`,
+  muteFor: (duration) => `For ${duration}`,
+  muteForGood: "Until further notice",
+  muteHelp: "What is new is counted in the list only, neither in the window's title nor announced.",
+  marksNote: "Holds on all your devices. The other people are told nothing of it.",
 
   encryptionLead:
     "Only the devices listed below can read the messages of this conversation. The server keeps sealed envelopes: it knows neither the content nor the name of the conversation.",

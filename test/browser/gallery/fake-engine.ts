@@ -77,6 +77,9 @@ export function createFakeEngine(state: FakeState): FakeEngine {
         createdBy: state.snapshot.account?.member.id ?? null,
         state: "active",
         unread: 0,
+        pinned: false,
+        muted: null,
+        draft: "",
         last: null,
         expiresIn: null,
         activeAt: Date.now(),
@@ -108,6 +111,7 @@ export function createFakeEngine(state: FakeState): FakeEngine {
       });
       return key;
     },
+    keepDraft: async (id, draft) => changeConversation(id, { draft }),
     retry: async () => undefined,
     discard: async (conversation, key) => {
       state.timelines.set(
@@ -124,6 +128,9 @@ export function createFakeEngine(state: FakeState): FakeEngine {
       return structuredClone(lines.slice(Math.max(0, end - limit), Math.max(0, end)));
     },
     read: async (id) => changeConversation(id, { unread: 0 }),
+    pin: async (id, pinned) => changeConversation(id, { pinned }),
+    mute: async (id, until) => changeConversation(id, { muted: { until } }),
+    unmute: async (id) => changeConversation(id, { muted: null }),
     encryption: async (id) => ({
       suite: "MLS_128_DHKEMX25519_CHACHA20POLY1305_SHA256_Ed25519",
       epoch: 14,

@@ -63,6 +63,9 @@ function conversation(name: string, more: Partial<ConversationView>): Conversati
     createdBy: anna,
     state: "active",
     unread: 0,
+    pinned: false,
+    muted: null,
+    draft: "",
     last: null,
     expiresIn: null,
     activeAt: now,
@@ -128,6 +131,7 @@ function long(count: number): MessageView[] {
 const conversations: readonly ConversationView[] = [
   conversation("cTeam", {
     title: "Backstube",
+    pinned: true,
     members: [anna, ben, carla, deniz, emil],
     unread: 2,
     last: { from: ben, text: "Verstanden.", at: noon - HOUR },
@@ -145,8 +149,10 @@ const conversations: readonly ConversationView[] = [
       at: noon - DAY,
     },
     unread: 14,
+    muted: { until: now + 8 * HOUR },
   }),
   conversation("cWedding", {
+    draft: "Mit Marzipan oder ohne",
     title: "Hochzeitstorte Familie Brückner, Samstag in zwei Wochen",
     members: [anna, carla],
     last: { from: carla, text: "Fünf Stockwerke?!", at: noon - 3 * DAY },

@@ -18,7 +18,7 @@ function carryOut(segments: readonly Held[], { drop, write }: Plan, rows: Readon
     version,
     kind,
     lane,
-    rows: new Map(keys.map((key) => [key, rows.get(key)?.digest ?? "?"])),
+    rows: new Map(keys.map((key) => [key, { digest: rows.get(key)?.digest ?? "?" }])),
   }));
   return [...segments.filter(({ id }) => !drop.has(id)), ...added];
 }
@@ -26,7 +26,7 @@ function carryOut(segments: readonly Held[], { drop, write }: Plan, rows: Readon
 function assertKept(segments: readonly Held[], rows: ReadonlyMap<string, Wanted>, now: number): void {
   const newest = new Map<string, string>();
   for (const segment of segments.toSorted((a, b) => a.version - b.version)) {
-    for (const [key, digest] of segment.rows) {
+    for (const [key, { digest }] of segment.rows) {
       const row = rows.get(key);
       if (row === undefined) throw new Error(`${key} is gone and still in ${segment.id}`);
       if (row.expiresAt !== null && (segment.lane === null || segment.lane > row.expiresAt)) {
