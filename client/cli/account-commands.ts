@@ -2,7 +2,7 @@
 
 import { hostname } from "node:os";
 import { Residency } from "../../schemas/policy.ts";
-import type { Engine } from "../engine/view.ts";
+import type { DeviceView, Engine } from "../engine/view.ts";
 import { choose, shortId } from "./choose.ts";
 import type { Command, Context } from "./command.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
@@ -140,17 +140,23 @@ export const devices: Command = {
     print.lines(
       ...table(
         ["NAME", "ADDED", "LAST USED", "STATE", "ID"],
-        list.map(({ id, name, createdAt, lastUsedAt, revoked, own }) => [
+        list.map(({ id, name, createdAt, lastUsedAt, ...state }) => [
           name,
           formatTime(createdAt),
           formatTime(lastUsedAt),
-          revoked ? "revoked" : own ? "this one" : "active",
+          stateOf(state),
           shortId(id),
         ]),
       ),
     );
   },
 };
+
+function stateOf({ revoked, own, lockedOut }: Pick<DeviceView, "revoked" | "own" | "lockedOut">): string {
+  if (revoked) return "revoked";
+  if (lockedOut) return "locked";
+  return own ? "this one" : "active";
+}
 
 /** One of the member's devices that is not revoked. @throws {Failure} unknown, ambiguous */
 export async function chooseDevice(engine: Engine, text: string) {

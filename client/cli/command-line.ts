@@ -16,7 +16,7 @@ import {
   unmute,
   unpin,
 } from "./conversation-commands.ts";
-import { backup, link, recover, recovery, renameDevice } from "./device-commands.ts";
+import { backup, link, recover, recovery, release, renameDevice } from "./device-commands.ts";
 import { parseDuration } from "./duration.ts";
 import { Failure } from "./failure.ts";
 import { history, listen, send } from "./message-commands.ts";
@@ -43,6 +43,7 @@ export const COMMANDS = {
   devices,
   link,
   "rename-device": renameDevice,
+  release,
   revoke,
   recovery,
   backup,

@@ -220,3 +220,18 @@ export const renameDevice: Command = {
     print.lines(`It is called ${printable(name)} now.`);
   },
 };
+
+export const release: Command = {
+  usage: "DEVICE",
+  summary: "Let passphrases be tried again at a browser that took too many wrong ones",
+  details: ["DEVICE is an id, the beginning of one, or a device's name; `kuvert devices` calls it locked."],
+  arity: [1, 1],
+  options: [],
+  profile: "account",
+  async run({ engine, print, args }) {
+    const { id, name } = await chooseDevice(engine, args[0] ?? "");
+    await engine.releaseDevice(id);
+    print.json({ type: "released", device: id });
+    print.lines(`Passphrases can be tried again at ${printable(name)}.`);
+  },
+};

@@ -19,8 +19,6 @@ import {
 } from "./linking/hand-over.ts";
 import { enterCode, type Showing, showCode } from "./linking/linking.ts";
 import type { AccountRecord } from "./records.ts";
-import { comeBack } from "./recovery/come-back.ts";
-import { readPhrase } from "./recovery/phrase.ts";
 import type { Safekeeping } from "./safekeeping.ts";
 import type { Sealing } from "./seal/seal.ts";
 import type { Store } from "./store.ts";
@@ -124,8 +122,11 @@ export class Gaining {
     });
   }
 
-  /** Comes back by the words; resolves with the account. @throws {Refusal} malformed — a word is wrong; as {@link comeBack} */
+  /** Comes back by the words; resolves with the account. @throws {Refusal} malformed — a word is wrong; not_found, forbidden, unavailable: as coming back is */
   async recover(phrase: string, deviceName: string): Promise<AccountRecord> {
+    // What few ever need is loaded when they do: the list of words is as heavy as a screen
+    const { readPhrase } = await import("./recovery/phrase.ts");
+    const { comeBack } = await import("./recovery/come-back.ts");
     const words = readPhrase(phrase);
     if (words === undefined) throw new Refusal("malformed", { reason: "phrase" });
     const { door, store, sealing, clock } = this.#options;

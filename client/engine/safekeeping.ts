@@ -9,7 +9,6 @@ import { keepBackup, type Outcome } from "./backup/keeper.ts";
 import { packMembership } from "./backup/membership.ts";
 import type { Clock } from "./clock.ts";
 import type { AccountRecord } from "./records.ts";
-import { createPhrase, recoveryKeys } from "./recovery/phrase.ts";
 import { dropPhrase, loadPhrase, type PhraseRecord, savePhrase } from "./recovery/phrase-record.ts";
 import { createEnrolment, type RecoveryEnrolment } from "./recovery/recovery.ts";
 import type { Store } from "./store.ts";
@@ -85,6 +84,7 @@ export class Safekeeping {
    */
   async words(): Promise<readonly string[]> {
     if (this.#phrase?.words != null) return this.#phrase.words;
+    const { createPhrase, recoveryKeys } = await import("./recovery/phrase.ts");
     const words = createPhrase();
     const keys = await recoveryKeys(words);
     const { tenant, member } = this.#options.account();

@@ -120,7 +120,7 @@ test("U23, G27: two browsers of one member agree on what was read, pinned and mu
 
   await phone.open("Backstube");
   await phone.page.getByRole("textbox", { name: /^Nachricht an/ }).fill("Ich könnte um");
-  await expect.poll(() => phone.stored("Ich könnte um")).toBe(1);
+  await expect.poll(() => phone.stored("Ich könnte um")).toEqual({ clear: 0, sealed: 1 });
   await phone.page.reload();
   const field = ({ page }: Person) => page.getByRole("textbox", { name: /^Nachricht an/ });
   await expect.poll(() => field(phone).inputValue()).toBe("Ich könnte um");

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Failure } from "../../client/cli/failure.ts";
 import { run, type World } from "../../client/cli/run.ts";
 import type { Engine, FindingView } from "../../client/engine/view.ts";
+import { type DeviceId, newId } from "../../schemas/ids.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import { FakeEngine, fakeConversation, fakeLine, fakeMember, fakeSnapshot } from "../support/command-engine.ts";
 
@@ -64,6 +65,19 @@ describe("L8: a command runs from profile to exit code", () => {
     expect(await again.ended).toBe(0);
     expect(again.said.server).toBe("http://s:1");
     expect(fake.calls.at(-1)).toEqual(["close"]);
+  });
+
+  test("H44: a browser that took too many wrong passphrases is listed as locked, and released by name", async () => {
+    const laptop = { id: newId<DeviceId>(), name: "Laptop", createdAt: 0, lastUsedAt: 0, revoked: false, own: false };
+    const fake = new FakeEngine();
+    const engine = fake.engine({ devices: async () => [{ ...laptop, lockedOut: true }] });
+    const listed = start(["devices"], engine);
+    expect(await listed.ended).toBe(0);
+    expect(listed.said.out).toMatch(/Laptop .* locked /);
+    const released = start(["release", "Laptop", "--json"], engine);
+    expect(await released.ended).toBe(0);
+    expect(objects(released.said.out)).toEqual([{ type: "released", device: laptop.id }]);
+    expect(fake.calls).toContainEqual(["releaseDevice", laptop.id]);
   });
 
   test("L42: whatever the command, findings about keys are told on standard error, a sentence each", async () => {
