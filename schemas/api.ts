@@ -98,6 +98,10 @@ export const ChallengeBody = v.strictObject({ tenant: TenantId, device: DeviceId
 export const ChallengeAnswer = v.strictObject({ challenge: v.string(), expiresAt: Time });
 export const SignInBody = v.strictObject({ challenge: v.pipe(v.string(), v.maxLength(2048)), signature: Signature });
 
+/** What a device is, as it says itself. */
+export const DeviceKind = v.picklist(["computer", "phone", "terminal"]);
+export type DeviceKind = v.InferOutput<typeof DeviceKind>;
+
 export const DeviceSummary = v.strictObject({
   id: DeviceId,
   name: Name,
@@ -108,9 +112,10 @@ export const DeviceSummary = v.strictObject({
   revokedAt: v.nullable(Time),
   /** Its app lock has seen too many wrong tries, and opens when another of its member's devices releases it. */
   lockedOut: v.boolean(),
+  kind: v.nullable(DeviceKind),
 });
-/** A new name for an own device. */
-export const DevicePatch = v.strictObject({ name: Name });
+/** A new name for an own device, or what it is. */
+export const DevicePatch = v.union([v.strictObject({ name: Name }), v.strictObject({ kind: DeviceKind })]);
 export const DevicesAnswer = v.strictObject({ devices: v.array(DeviceSummary) });
 export const MemberSummary = v.strictObject({
   id: MemberId,

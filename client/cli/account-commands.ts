@@ -139,9 +139,10 @@ export const devices: Command = {
     for (const device of list) print.json({ type: "device", ...device });
     print.lines(
       ...table(
-        ["NAME", "ADDED", "LAST USED", "STATE", "ID"],
-        list.map(({ id, name, createdAt, lastUsedAt, ...state }) => [
+        ["NAME", "KIND", "ADDED", "LAST USED", "STATE", "ID"],
+        list.map(({ id, name, kind, createdAt, lastUsedAt, ...state }) => [
           name,
+          kind ?? "",
           formatTime(createdAt),
           formatTime(lastUsedAt),
           stateOf(state),

@@ -17,7 +17,7 @@ async function openEngine(folder: string, server: string): Promise<Engine> {
     import("./store-sqlite.ts"),
   ]);
   try {
-    return await openMessenger({ store: await openSqliteStore(folder), server });
+    return await openMessenger({ store: await openSqliteStore(folder), server, kind: "terminal" });
   } catch (error) {
     if (!isRefusal(error)) throw error;
     if (error.code !== "conflict") throw new Failure("profile_damaged", `${folder} cannot be opened`);

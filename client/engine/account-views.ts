@@ -8,8 +8,8 @@ type Listed<Key extends "devices" | "invites"> = Awaited<ReturnType<Api[Key]>>[n
 
 /** A device as the device `own` shows it. */
 export function deviceView(own: DeviceId, device: Listed<"devices">): DeviceView {
-  const { id, name, createdAt, lastUsedAt, revokedAt, lockedOut } = device;
-  return { id, name, createdAt, lastUsedAt, revoked: revokedAt !== null, own: id === own, lockedOut };
+  const { id, name, createdAt, lastUsedAt, revokedAt, lockedOut, kind } = device;
+  return { id, name, createdAt, lastUsedAt, revoked: revokedAt !== null, own: id === own, lockedOut, kind };
 }
 
 export function inviteView({ id, role, usesLeft, expiresAt, revokedAt }: Listed<"invites">): InviteView {

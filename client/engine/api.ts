@@ -37,6 +37,7 @@ export interface Api {
   devices(member?: MemberId): Promise<Out<typeof contract.DevicesAnswer>["devices"]>;
   revokeDevice(device: DeviceId): Promise<void>;
   renameDevice(device: DeviceId, name: string): Promise<void>;
+  describeDevice(device: DeviceId, kind: contract.DeviceKind): Promise<void>;
   releaseDevice(device: DeviceId): Promise<void>;
   stockKeyPackages(packages: In<typeof contract.KeyPackagesBody>["packages"]): Promise<void>;
   claimKeyPackages(member: MemberId): Promise<Out<typeof contract.ClaimAnswer>["packages"]>;
@@ -91,6 +92,8 @@ export function createApi(options: DoorOptions & { readonly tokens: Tokens }): A
     renameDevice: (device, name) =>
       call({ method: "PATCH", path: `/api/devices/${device}`, body: { name }, answer: Nothing }),
     releaseDevice: (device) => call({ method: "POST", path: `/api/devices/${device}/release`, answer: Nothing }),
+    describeDevice: (device, kind) =>
+      call({ method: "PATCH", path: `/api/devices/${device}`, body: { kind }, answer: Nothing }),
     stockKeyPackages: (packages) =>
       call({ method: "POST", path: "/api/key-packages", body: { packages }, answer: Nothing }),
     claimKeyPackages: async (member) => {

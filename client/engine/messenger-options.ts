@@ -1,5 +1,6 @@
 // Owns what an engine is opened with: its store, its server, and whatever of the platform a test may replace. Does nothing itself.
 
+import type { DeviceKind } from "../../schemas/api.ts";
 import type { Clock } from "./clock.ts";
 import type { Sealing } from "./seal/seal.ts";
 import type { Store } from "./store.ts";
@@ -11,6 +12,8 @@ export interface MessengerOptions {
   readonly sealing?: Sealing;
   /** Origin of the server. */
   readonly server: string;
+  /** What this device is, for people's lists of devices. */
+  readonly kind?: DeviceKind;
   readonly fetch?: typeof fetch;
   readonly WebSocket?: typeof WebSocket;
   readonly clock?: Clock;

@@ -217,9 +217,9 @@ class Messenger implements Engine {
 
   noteFinding: Engine["noteFinding"] = async (finding) => this.#ready.keys.note(finding);
 
-  devices: Engine["devices"] = async () => {
+  devices: Engine["devices"] = async (member) => {
     const { api, account } = this.#ready;
-    return (await api.devices()).map((device) => deviceView(account.device, device));
+    return (await api.devices(member)).map((device) => deviceView(account.device, device));
   };
 
   revokeDevice: Engine["revokeDevice"] = async (device) => {
@@ -351,12 +351,13 @@ class Messenger implements Engine {
   }
 
   #make(account: AccountRecord, token?: TokenAnswer): Promise<Session> {
-    const { store, server, fetch, WebSocket } = this.#options;
+    const { store, server, kind, fetch, WebSocket } = this.#options;
     return Session.open({
       account,
       token,
       store,
       server,
+      kind,
       door: this.#door,
       fetch,
       WebSocket,

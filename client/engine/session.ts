@@ -1,5 +1,7 @@
 // Owns a signed-in engine: puts its parts together, keeps the mailbox open, hands on what it brings. Ends when the server will not have this device.
 
+import type { DeviceKind } from "../../schemas/api.ts";
+import { decodeCbor, encodeCbor } from "../../schemas/cbor.ts";
 import type { RefusalCode } from "../../schemas/refusal.ts";
 import { isRefusal, REFUSALS, Refusal } from "../../schemas/refusal.ts";
 import { meOf, saveAccount } from "./account.ts";
@@ -35,11 +37,15 @@ const REFRESH_AGAIN = { least: 2_000, most: 60_000 };
 /** Other reasons to be shut out may pass: they are found out anew when the profile is next opened. */
 const FOR_GOOD: ReadonlySet<RefusalCode> = new Set(["device_revoked", "not_found", "forbidden"]);
 
+/** What the server was told this device is. */
+const DESCRIBED = { table: "meta", key: "device-kind" } as const;
+
 export interface SessionOptions {
   readonly account: AccountRecord;
   readonly token?: TokenAnswer | undefined;
   readonly store: Store;
   readonly server: string;
+  readonly kind?: DeviceKind | undefined;
   readonly door: Door;
   readonly fetch?: typeof fetch | undefined;
   readonly WebSocket?: typeof WebSocket | undefined;
@@ -346,6 +352,7 @@ export class Session {
       await saveAccount(store, this.#account);
       await this.conversations.discover();
       await this.#siblings.reached();
+      await this.#describe();
       await this.safekeeping.look();
       this.#refreshFailures = 0;
       this.#hasRefreshed = true;
@@ -363,6 +370,16 @@ export class Session {
     if (members.length === 0) return;
     await this.conversations.rekeyed(members);
     await this.keys.told(members);
+  }
+
+  /** Tells the server once what this device is. */
+  async #describe(): Promise<void> {
+    const { kind, store } = this.#options;
+    if (kind === undefined) return;
+    const told = await store.get(DESCRIBED.table, DESCRIBED.key);
+    if (told !== undefined && decodeCbor(told) === kind) return;
+    await this.api.describeDevice(this.#account.device, kind);
+    await store.write([{ ...DESCRIBED, value: encodeCbor(kind) }]);
   }
 
   async #end(code: RefusalCode): Promise<void> {

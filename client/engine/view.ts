@@ -1,5 +1,6 @@
 // Owns the shapes the engine shows to whoever draws it: plain data that crosses postMessage and JSON unchanged. No logic.
 
+import type { DeviceKind } from "../../schemas/api.ts";
 import type { ConversationId, DeviceId, InviteId, MemberId, TenantId } from "../../schemas/ids.ts";
 import type { Policy, Residency, Role } from "../../schemas/policy.ts";
 import type { RefusalCode } from "../../schemas/refusal.ts";
@@ -71,6 +72,8 @@ export interface MessageView {
 export interface DeviceView {
   readonly id: DeviceId;
   readonly name: string;
+  /** Null for a device that has not said yet. */
+  readonly kind: DeviceKind | null;
   readonly createdAt: number;
   readonly lastUsedAt: number;
   readonly revoked: boolean;
@@ -223,7 +226,9 @@ export interface Engine {
   verify(member: MemberId, isVerified: boolean): Promise<void>;
   /** A person has taken note of a finding: it is shown no more. */
   noteFinding(finding: string): Promise<void>;
-  devices(): Promise<readonly DeviceView[]>;
+  /** Own devices, or for owner and admins those of `member`. */
+  devices(member?: MemberId): Promise<readonly DeviceView[]>;
+  /** Signs a device out for good: an own one, or for owner and admins anybody's but the owner's. */
   revokeDevice(device: DeviceId): Promise<void>;
   renameDevice(device: DeviceId, name: string): Promise<void>;
   /** Lets passphrases be tried again at the app lock of an own device. */

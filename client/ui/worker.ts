@@ -77,6 +77,7 @@ async function run(
     store: sealStore(profile, await open.key()),
     sealing: open,
     server: location.origin,
+    kind: /Mobi|Android|iPhone|iPad/.test(navigator.userAgent) ? "phone" : "computer",
     network,
     log: (_, error) => reportError(error),
   });

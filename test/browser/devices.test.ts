@@ -130,6 +130,22 @@ test("U23, G27: two browsers of one member agree on what was read, pinned and mu
   await leaveAll([anna, ben, phone]);
 });
 
+test("U24: an admin signs a member's device out from a conversation; it is shut out at once and says so", async () => {
+  const { anna, ben } = await talk("Gärtnerei Moos");
+  await anna.page.getByRole("button", { name: "Personen" }).click();
+  await anna.page.getByRole("button", { name: "Geräte von Ben Aydın" }).click();
+  const devices = anna.page.getByRole("dialog", { name: "Geräte von Ben Aydın" });
+  await devices.getByRole("img", { name: "Computer" }).waitFor();
+  await devices.getByRole("button", { name: "Abmelden" }).click();
+  await anna.page
+    .getByRole("dialog", { name: /abmelden\?$/ })
+    .getByRole("button", { name: "Abmelden" })
+    .click();
+  await devices.getByText("Abgemeldet").waitFor();
+  await ben.page.getByText("Dieses Gerät wurde abgemeldet").first().waitFor();
+  await leaveAll([anna, ben]);
+});
+
 test("G9: the address of the QR code opens the digits by itself; a no on the first device lets nobody in", async () => {
   const anna = await arrive();
   await anna.signUp(server.url, "Imkerei Holm", "Anna Holm");

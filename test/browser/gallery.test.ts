@@ -74,6 +74,12 @@ const SCREENS: readonly Screen[] = [
   { name: "direct", path: `/c/${BEN}?scene=busy`, shows: ["Nicht gesendet", "Not sent"] },
   { name: "people", path: `/c/${TEAM}/people?scene=busy`, shows: ["Unterhaltung verlassen", "Leave conversation"] },
   {
+    name: "member-devices",
+    path: `/c/${TEAM}/people?scene=busy`,
+    shows: ["Geräte von Ben Aydın", "Devices of Ben Aydın"],
+    act: press(/^(Geräte von|Devices of) Ben Aydın$/),
+  },
+  {
     name: "leave",
     path: `/c/${TEAM}/people?scene=busy`,
     shows: ["Diese Unterhaltung verlassen?", "Leave this conversation?"],

@@ -40,6 +40,7 @@ const deviceSummary = {
   certificate: signature,
   createdAt: 1,
   lastUsedAt: 2,
+  kind: "phone",
   revokedAt: null,
   lockedOut: false,
 };

@@ -70,7 +70,7 @@ describe("L8: a command runs from profile to exit code", () => {
   test("H44: a browser that took too many wrong passphrases is listed as locked, and released by name", async () => {
     const laptop = { id: newId<DeviceId>(), name: "Laptop", createdAt: 0, lastUsedAt: 0, revoked: false, own: false };
     const fake = new FakeEngine();
-    const engine = fake.engine({ devices: async () => [{ ...laptop, lockedOut: true }] });
+    const engine = fake.engine({ devices: async () => [{ ...laptop, lockedOut: true, kind: null }] });
     const listed = start(["devices"], engine);
     expect(await listed.ended).toBe(0);
     expect(listed.said.out).toMatch(/Laptop .* locked /);

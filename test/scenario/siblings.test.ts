@@ -208,4 +208,14 @@ describe("devices of one member", () => {
     await sees(tablet, id, { unread: 0, pinned: true });
     expect([...anna.faults, ...bert.faults, ...phone.faults, ...tablet.faults]).toEqual([]);
   });
+
+  test("G29: a device says what it is, of its own member's saying alone", async () => {
+    const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
+    const [device] = await anna.engine.devices(bert.id);
+    expect(device?.kind).toBe("terminal");
+    const other = (await apiOf(anna)).api;
+    await expect(other.describeDevice(device?.id as never, "phone")).rejects.toMatchObject({ code: "not_found" });
+    await (await apiOf(bert)).api.describeDevice(device?.id as never, "phone");
+    expect(await anna.engine.devices(bert.id)).toMatchObject([{ kind: "phone" }]);
+  });
 });

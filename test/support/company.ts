@@ -88,6 +88,7 @@ export class Person {
     this.#engine = await openMessenger({
       store: { ...bound(real), write: (writes) => this.#write(real, writes, opening) },
       server: this.server,
+      kind: "terminal",
       WebSocket: offline ? (nowhere as unknown as typeof WebSocket) : WebSocket,
       log: (where, error) => this.faults.push(`${where}: ${String(error)}`),
       fetch: offline ? nowhere : late,

@@ -1,6 +1,7 @@
 // Owns the table of devices and the one question every signed-in request asks: how does this device stand?
 
 import * as v from "valibot";
+import { DeviceKind } from "../../schemas/api.ts";
 import { DeviceId, MemberId, type TenantId } from "../../schemas/ids.ts";
 import { Residency, Role } from "../../schemas/policy.ts";
 import { rowsOf } from "./database.ts";
@@ -16,6 +17,7 @@ const DeviceRow = v.pipe(
     created_at: v.number(),
     last_used_at: v.number(),
     revoked_at: v.nullable(v.number()),
+    kind: v.nullable(DeviceKind),
   }),
   v.transform((row) => ({
     id: row.id,
@@ -26,6 +28,7 @@ const DeviceRow = v.pipe(
     createdAt: row.created_at,
     lastUsedAt: row.last_used_at,
     revokedAt: row.revoked_at,
+    kind: row.kind,
   })),
 );
 export type DeviceRow = v.InferOutput<typeof DeviceRow>;
@@ -139,6 +142,15 @@ export async function renameDevice(
   { device, name }: { readonly device: DeviceId; readonly name: string },
 ): Promise<void> {
   await rowsOf(db, db.prepare("UPDATE devices SET name = ? WHERE tenant_id = ? AND id = ?").bind(name, tenant, device));
+}
+
+/** Notes what a device says it is. @throws {Refusal} unavailable */
+export async function describeDevice(
+  tenant: TenantId,
+  db: D1Database,
+  { device, kind }: { readonly device: DeviceId; readonly kind: DeviceKind },
+): Promise<void> {
+  await rowsOf(db, db.prepare("UPDATE devices SET kind = ? WHERE tenant_id = ? AND id = ?").bind(kind, tenant, device));
 }
 
 /** Revokes a device. @throws {Refusal} unavailable */

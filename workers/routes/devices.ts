@@ -7,7 +7,7 @@ import { DeviceId, MemberId } from "../../schemas/ids.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import { type App, assertAdmin, signedIn } from "../auth.ts";
 import { departDevice } from "../departures.ts";
-import { findDevice, listDevices, renameDevice, revokeDevice } from "../directory/devices.ts";
+import { describeDevice, findDevice, listDevices, renameDevice, revokeDevice } from "../directory/devices.ts";
 import { findMember } from "../directory/members.ts";
 import { listLockedOut, releaseShare } from "../directory/shares.ts";
 import { enrolByGrant } from "../enrolment.ts";
@@ -36,11 +36,12 @@ export const devices = new Hono<App>()
   .patch("/:id", signedIn, async (c) => {
     const { caller } = c.var;
     const id = readValue(DeviceId, c.req.param("id"));
-    const { name } = await readBody(c, DevicePatch);
+    const change = await readBody(c, DevicePatch);
     const device = await findDevice(caller.tenant, c.env.DIRECTORY, id);
-    // What a device is called is its member's business alone
+    // What a device is called, and is, is its member's business alone
     if (device?.memberId !== caller.member) throw new Refusal("not_found");
-    await renameDevice(caller.tenant, c.env.DIRECTORY, { device: id, name });
+    if ("name" in change) await renameDevice(caller.tenant, c.env.DIRECTORY, { device: id, ...change });
+    else await describeDevice(caller.tenant, c.env.DIRECTORY, { device: id, ...change });
     return c.body(null, 204);
   })
   .post("/:id/release", signedIn, async (c) => {

@@ -1,6 +1,6 @@
 // Owns who is in a conversation: the list, adding, removing, leaving, and its name.
 
-import { createSignal, For, type JSX, Match, Show, Switch } from "solid-js";
+import { createSignal, For, type JSX, lazy, Match, Show, Suspense, Switch } from "solid-js";
 import type { MemberId } from "../../../schemas/ids.ts";
 import { LIMITS } from "../../../schemas/policy.ts";
 import type { ConversationView } from "../../engine/view.ts";
@@ -15,6 +15,10 @@ import { go } from "../route.ts";
 import { useSession } from "../session.ts";
 import { PanelFrame } from "./panel.tsx";
 import { SafetyNumber } from "./safety.tsx";
+
+const MemberDevices = lazy(() =>
+  import("../settings/member-devices.tsx").then(({ MemberDevices: view }) => ({ default: view })),
+);
 
 type Asking = { readonly kind: "add" | "leave" } | { readonly kind: "remove"; readonly member: MemberId };
 
@@ -88,6 +92,7 @@ function Person(props: {
 }): JSX.Element {
   const session = useSession();
   const [comparing, setComparing] = createSignal(false);
+  const [looking, setLooking] = createSignal(false);
   const role = () => session.member(props.member)?.role ?? "member";
   const facts = (): string => {
     const marks = role() === "member" ? [] : [t().role[role()]];
@@ -117,6 +122,17 @@ function Person(props: {
           <Icon name="lock" />
         </button>
       </Show>
+      <Show when={session.manages() && role() !== "owner" && session.view.account?.member.id !== props.member}>
+        <button
+          type="button"
+          class="icon-button"
+          aria-label={t().memberDevices(session.name(props.member))}
+          title={t().devicesOf}
+          onClick={() => setLooking(true)}
+        >
+          <Icon name="computer" />
+        </button>
+      </Show>
       <Show when={props.onRemove}>
         <button
           type="button"
@@ -130,6 +146,11 @@ function Person(props: {
       </Show>
       <Show when={comparing()}>
         <SafetyNumber member={props.member} onClose={() => setComparing(false)} />
+      </Show>
+      <Show when={looking()}>
+        <Suspense>
+          <MemberDevices member={props.member} onClose={() => setLooking(false)} />
+        </Suspense>
       </Show>
     </li>
   );

@@ -57,6 +57,7 @@ export function Devices(): JSX.Element {
         <For each={list()} fallback={<li class="row-note">{devices.loading && t().loading}</li>}>
           {(device) => (
             <li class="row" classList={{ gone: device.revoked }}>
+              <Icon name={device.kind ?? "computer"} label={t().deviceKind[device.kind ?? "computer"]} />
               <span class="row-main">
                 <span class="row-title">{device.name}</span>
                 <Show when={device.lockedOut}>

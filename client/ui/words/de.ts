@@ -234,6 +234,11 @@ export const de = {
   inviteUsedUp: "Aufgebraucht",
   inviteRevoke: "Zurückziehen",
   devicesTitle: "Ihre Geräte",
+  devicesOf: "Geräte",
+  memberDevices: (name: string) => `Geräte von ${name}`,
+  memberDevicesLead:
+    "Ein verlorenes Gerät können Sie hier abmelden: Es ist sofort aus allen Unterhaltungen ausgeschlossen.",
+  deviceKind: { computer: "Computer", phone: "Telefon", terminal: "Befehlszeile" },
   deviceThis: "Dieses Gerät",
   deviceUsed: (date: string) => `Zuletzt verwendet ${date}`,
   deviceRevoke: "Abmelden",

@@ -230,6 +230,7 @@ export function scene(name: string): FakeState {
       {
         id: id<DeviceId>("d"),
         name: "Firefox auf Windows",
+        kind: "computer",
         createdAt: now - DAY,
         lastUsedAt: now,
         revoked: false,
@@ -239,6 +240,7 @@ export function scene(name: string): FakeState {
       {
         id: id<DeviceId>("e"),
         name: "Safari auf iPhone",
+        kind: "phone",
         createdAt: now - DAY,
         lastUsedAt: now - DAY,
         revoked: false,
@@ -248,6 +250,7 @@ export function scene(name: string): FakeState {
       {
         id: id<DeviceId>("f"),
         name: "Chrome auf Linux",
+        kind: "terminal",
         createdAt: now - DAY,
         lastUsedAt: now - 9 * DAY,
         revoked: true,
