@@ -37,6 +37,8 @@ function noticeSentence(snapshot: Snapshot, from: string | null, notice: Notice)
       return `no longer here: ${names(snapshot, notice.members)}`;
     case "left":
       return `${who} left`;
+    case "renewed":
+      return "the encryption of this conversation was renewed";
     case "titled":
       return notice.title === null ? `${who} took the title away` : `${who} named it "${printable(notice.title)}"`;
     case "timer":

@@ -15,9 +15,12 @@ import type { Ledger } from "./ledger.ts";
 import type { Line } from "./line.ts";
 import { follow, type Linked } from "./log-proof.ts";
 import type { ConversationRecord } from "./records.ts";
+import { type Passage, pass, passageAt } from "./succession.ts";
 
 /** Envelopes that share one write. */
 const PAGE = 256;
+/** A welcome to the next generation is given this long to come before a device lets itself in, in ms. */
+const WELCOME_WITHIN = 5_000;
 /** What was being taken in when the engine died this often is not looked at again. */
 const FATAL = 2;
 
@@ -51,6 +54,10 @@ export class Arrivals {
   #looking = false;
   /** The key log has been read since everything up to this seq was accepted. */
   #lookedTo = 0;
+  /** Calls off the wait for a welcome; null while none is waited for. */
+  #waiting: (() => void) | null = null;
+  /** The beginning of a generation for which this device waits no more. */
+  #passed = 0;
 
   constructor(ledger: Ledger, line: Line) {
     this.#ledger = ledger;
@@ -65,8 +72,15 @@ export class Arrivals {
     if (this.#marker !== null) this.#careful = true;
   }
 
+  /** The next generation has begun, and the welcome to it is waited for: nothing after that is of use yet. */
+  get isWaiting(): boolean {
+    return this.#waiting !== null;
+  }
+
   /** The socket says where the log stands. */
   async ready({ head, first, delivered, confirmed }: Ready): Promise<void> {
+    this.#waiting?.();
+    this.#waiting = null;
     const { record } = this.#ledger;
     const { cursor, hash } = record;
     if (head.seq < cursor || (head.seq === cursor && !equalBytes(head.hash, hash))) return this.break();
@@ -84,6 +98,7 @@ export class Arrivals {
   /** Takes in pages that came one after the other. */
   async take(frames: readonly EnvelopesFrame[]): Promise<void> {
     for (const frame of frames) {
+      if (this.isWaiting) return;
       if (this.#looking) return this.#line.hold();
       const { cursor: seq, hash } = this.#ledger.record;
       const linked = follow({ seq, hash }, { envelopes: frame.envelopes, claimed: frame.hash });
@@ -92,6 +107,7 @@ export class Arrivals {
       const verdict = await this.#takeAll(linked);
       if (verdict === "broken") return this.break();
       if (verdict === "unproven") return this.#lookFirst(linked);
+      if (this.isWaiting) return this.#line.hold();
       if (frame.delivered > this.#ledger.record.delivered) this.deliver(frame.delivered);
       if (linked.length > 0) this.#line.confirm(this.#ledger.record.cursor);
       if (!this.#line.live) this.#line.more();
@@ -111,7 +127,9 @@ export class Arrivals {
   async #compareEpoch(): Promise<void> {
     const { group, record } = this.#ledger;
     if (this.#head === null || record.cursor < this.#head.seq) return;
-    if (group?.live != null && group.live.number < this.#head.epoch) await this.lose();
+    const { generation, epoch } = this.#head;
+    const isOlder = group !== null && group.generation < generation;
+    if (group?.live != null && (isOlder || group.live.number < epoch)) await this.lose();
     this.#head = null;
   }
 
@@ -145,33 +163,56 @@ export class Arrivals {
     });
   }
 
+  /** Whoever adds this device says so on the log before the welcome is here. */
+  async #wait(seq: number): Promise<void> {
+    const { surroundings } = this.#ledger;
+    this.#waiting = surroundings.clock.after(WELCOME_WITHIN, () => {
+      void this.#ledger.turn(async () => {
+        this.#waiting = null;
+        this.#passed = seq;
+        this.#line.pull(this.#ledger.record.cursor);
+      });
+    });
+    await this.lose();
+  }
+
   async #takeAll(linked: readonly Linked[]): Promise<Verdict> {
     let ahead: Promise<Ahead> | undefined;
     for (let at = 0; at < linked.length; ) {
       const page = this.#page(linked, at);
       at += page.length;
-      const isMarked = this.#careful || isCommit(page[0]);
+      const [first] = page;
+      const passage = first === undefined ? "none" : passageAt(this.#ledger, first.envelope);
+      if (first !== undefined && passage === "welcomed" && this.#passed < first.envelope.seq) {
+        await this.#wait(first.envelope.seq);
+        return "taken";
+      }
+      const isMarked = this.#careful || isCommit(first);
       const quarantined = isMarked && (await this.#mark(page));
       const draft = this.#ledger.draft();
       if (isMarked) draft.batch.delete("quarantine", this.#ledger.id);
       const opened = quarantined ? undefined : await (ahead ?? this.#openAhead(draft.group, page));
-      const verdict = await this.#takePage(draft, { page, quarantined, opened });
+      const verdict = await this.#takePage(draft, { page, quarantined, opened, passage });
       if (verdict === "unproven") await this.#unmark();
       if (verdict !== "taken") return verdict;
       // The next page is opened while this one is written; marked ones must wait for their mark
       const next = this.#careful || at === linked.length ? [] : this.#page(linked, at);
-      ahead = next.length === 0 || isCommit(next[0]) ? undefined : this.#openAhead(draft.group, next);
+      ahead = next.length === 0 || this.#standsAlone(next[0]) ? undefined : this.#openAhead(draft.group, next);
+      const missed = draft.record.absent?.length ?? 0;
+      const isNews = draft.record.absent !== this.#ledger.record.absent;
       await this.#ledger.save(draft);
+      // Only the server knows whether those who are not in yet still may be
+      if (isNews && missed > 0) this.#ledger.surroundings.meet();
     }
     return "taken";
   }
 
   async #takePage(
     draft: Draft,
-    given: { page: readonly Linked[]; quarantined: boolean; opened: Ahead | undefined },
+    given: { page: readonly Linked[]; quarantined: boolean; opened: Ahead | undefined; passage: Passage },
   ): Promise<Verdict> {
     const { surroundings, outbox, heads } = this.#ledger;
-    const { page, quarantined, opened } = given;
+    const { page, quarantined, opened, passage } = given;
     if (opened?.step !== undefined) draft.step(opened.step);
     const { me } = surroundings.context;
     const reading: Reading = {
@@ -180,18 +221,28 @@ export class Arrivals {
       me: me.member,
       device: me.device,
       now: surroundings.time.now(),
+      defaultExpiry: surroundings.policy().defaultExpiry,
       quarantined,
       looked: (page.at(-1)?.envelope.seq ?? 0) <= this.#lookedTo,
       heard: (head, from) => surroundings.keys.heard(head, from),
       opened: opened?.outcomes ?? new Map(),
     };
-    for (const { envelope, hash } of page) {
-      const verdict = await takeIn(draft, envelope, reading);
+    for (const linked of page) {
+      const { envelope, hash } = linked;
+      const verdict = await this.#takeOne(draft, { linked, passage, reading });
       if (verdict !== "taken") return verdict;
       draft.set({ cursor: envelope.seq, hash, known: Math.max(draft.record.known, envelope.seq) });
       heads.add({ seq: envelope.seq, hash });
     }
     return "taken";
+  }
+
+  async #takeOne(
+    draft: Draft,
+    { linked, passage, reading }: { linked: Linked; passage: Passage; reading: Reading },
+  ): Promise<Verdict> {
+    if (passage === "none") return takeIn(draft, linked.envelope, reading);
+    return (await pass(this.#ledger, draft, { linked, passage })) ? "taken" : "broken";
   }
 
   /** Opens others' messages of a page side by side if they are all in order; otherwise intake opens them one by one. */
@@ -210,14 +261,19 @@ export class Arrivals {
     return { step: many, outcomes: new Map(outcomes) };
   }
 
-  /** Envelopes that may share a write: a commit stands alone. */
+  /** Envelopes that may share a write: a commit stands alone, and so does what begins a generation. */
   #page(linked: readonly Linked[], at: number): readonly Linked[] {
     const first = linked[at];
     const isSuspect = this.#marker !== null && (first?.envelope.seq ?? 0) <= this.#marker.to;
     const limit = isSuspect ? 1 : PAGE;
     let end = at + 1;
-    if (!isCommit(first)) while (end < linked.length && end - at < limit && !isCommit(linked[end])) end++;
+    if (this.#standsAlone(first)) return linked.slice(at, end);
+    while (end < linked.length && end - at < limit && !this.#standsAlone(linked[end])) end++;
     return linked.slice(at, end);
+  }
+
+  #standsAlone(linked: Linked | undefined): boolean {
+    return isCommit(linked) || linked?.envelope.seq === this.#ledger.record.successors?.[0]?.seq;
   }
 
   /** Leaves word of what is about to be taken in; true when that has killed the engine before and must not be looked at again. */

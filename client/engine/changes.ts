@@ -3,16 +3,21 @@
 
 import { fromBase64url } from "../../schemas/bytes.ts";
 import type { MemberId } from "../../schemas/ids.ts";
-import { isRefusal, REFUSALS, type RefusalCode } from "../../schemas/refusal.ts";
-import { type Addition, type Committed, commit } from "./group/commit.ts";
+import { isRefusal, REFUSALS, Refusal, type RefusalCode } from "../../schemas/refusal.ts";
+import { beginAnew } from "./group/begin.ts";
+import { type Addition, type CommitRefused, type Committed, commit } from "./group/commit.ts";
 import { roster } from "./group/group.ts";
-import { joinExternally } from "./group/join.ts";
+import { type JoinRefused, joinExternally } from "./group/join.ts";
 import { type Peer, sameDevice } from "./group/state.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Bytes, IntentRecord, Sealed, Wish } from "./records.ts";
+import { succeed } from "./succession.ts";
 
 /** How often key packages that turn out unusable are left out before the whole change fails. */
 const MOST_UNUSABLE = 50;
+
+/** What the server has to be asked for first. */
+const ASKING: ReadonlySet<Wish["kind"]> = new Set(["create", "add", "remove", "leave", "reset"]);
 
 /** Whom a change brings, with the key packages that were claimed for them; null while the server has not been asked. */
 type Prepared = readonly Addition[];
@@ -23,6 +28,8 @@ export class Changes {
   readonly #prepared = new Map<number, Prepared>();
   /** Whom the server last named to be committed out, by leaf: somebody else may sit there by now. */
   #leaving: readonly Peer[] = [];
+  /** The leaves the server last named, whoever sits there. */
+  #named: readonly number[] = [];
 
   constructor(ledger: Ledger) {
     this.#ledger = ledger;
@@ -42,13 +49,18 @@ export class Changes {
   /** The server names the leaves that must be committed out. */
   heed(leaves: readonly number[]): void {
     const { group } = this.#ledger;
+    this.#named = leaves;
     this.#leaving = group === null ? [] : roster(group).filter(({ leaf }) => leaves.includes(leaf));
+  }
+
+  /** Whoever founded the conversation may not commit any more; of use only before the first commit. */
+  get isFounderGone(): boolean {
+    return this.#named.includes(0);
   }
 
   /** Whether the server has yet to be asked before this can become a commit. */
   needsServer({ order, wish, sealed }: IntentRecord): boolean {
-    const asks = wish?.kind === "create" || wish?.kind === "add" || wish?.kind === "remove" || wish?.kind === "leave";
-    return asks && sealed === null && !this.#prepared.has(order);
+    return wish !== null && ASKING.has(wish.kind) && sealed === null && !this.#prepared.has(order);
   }
 
   /**
@@ -62,6 +74,12 @@ export class Changes {
     if (wish?.kind === "add") for (const member of wish.members) await api.admit(id, member);
     if (wish?.kind === "remove") await api.dismiss(id, wish.member);
     if (wish?.kind === "leave") await api.dismiss(id, context.me.member);
+    if (wish?.kind === "reset") {
+      const listed = await this.#participants();
+      const claims = listed.map((member) => this.#claim(member).catch(nobodyUnlessLater));
+      this.#prepared.set(order, await this.#inUse((await Promise.all(claims)).flat()));
+      return;
+    }
     const others = wish?.kind === "create" || wish?.kind === "add" ? wish.members : [];
     const members = record.kind === "self" ? [context.me.member] : others;
     const claimed = (await Promise.all(members.map((member) => this.#claim(member)))).flat();
@@ -73,6 +91,11 @@ export class Changes {
     this.#prepared.delete(order);
   }
 
+  /** The next attempt at a reset brings nobody in: everybody else can let itself in. */
+  beAlone({ order }: IntentRecord): void {
+    this.#prepared.set(order, []);
+  }
+
   /** Makes the commit of an intent and saves it with the intent; `undefined` when nothing is to be committed (any more). */
   async make(intent: IntentRecord): Promise<IntentRecord | undefined> {
     const { wish, order } = intent;
@@ -80,6 +103,7 @@ export class Changes {
     const additions = this.#prepared.get(order) ?? [];
     if (wish.kind === "leave") return this.#left(intent);
     if (wish.kind === "rejoin") return undefined;
+    if (wish.kind === "reset") return this.#reset(intent, { generation: wish.generation, additions });
     const remove = wish.kind === "expel" ? this.leaving : [];
     const add = this.#absent(additions);
     // Nobody can let itself into a group before its first commit
@@ -100,8 +124,13 @@ export class Changes {
     return this.#wish({ kind: "refresh" });
   }
 
-  /** Lets this device in again with what the server keeps of the group. `untrusted`: the key log does not have somebody who is in it. */
-  async rejoin(kept: { groupInfo: Uint8Array; generation: number }): Promise<"on_its_way" | "untrusted" | "nowhere"> {
+  /** Wishes to begin the conversation anew, unless that is wished already. */
+  beginAnew(generation: number): Promise<void> {
+    return this.#wish({ kind: "reset", generation });
+  }
+
+  /** Lets this device in again with what the server keeps of the group; otherwise says why that leads nowhere. */
+  async rejoin(kept: { groupInfo: Uint8Array; generation: number }): Promise<"on_its_way" | JoinRefused["reason"]> {
     const { groupInfo, generation } = kept;
     const { group, id, surroundings, outbox } = this.#ledger;
     const known = group?.generation === generation ? group : undefined;
@@ -116,7 +145,7 @@ export class Changes {
     if (made.kind === "refused") {
       if (made.reason === "untrusted") return made.reason;
       surroundings.fault("rejoin", new Error(made.reason));
-      return "nowhere";
+      return made.reason;
     }
     const intent = outbox.compose({ kind: "rejoin" }, surroundings.time.now());
     await this.#keep(intent, made);
@@ -128,6 +157,28 @@ export class Changes {
     const { keys } = this.#ledger.surroundings;
     if (!claimed.every((addition) => keys.isInUse(addition))) await keys.look();
     return claimed.filter((addition) => keys.isInUse(addition));
+  }
+
+  async #reset(
+    intent: IntentRecord,
+    { generation, additions }: { generation: number; additions: Prepared },
+  ): Promise<IntentRecord | undefined> {
+    const { id, record, group, surroundings } = this.#ledger;
+    const { context, time } = surroundings;
+    if (!record.lost || (group?.live != null && group.generation >= generation)) return this.#done(intent);
+    const others = additions.filter((addition) => !sameDevice(addition, context.me));
+    const made = await this.#leavingOut(others, (add) =>
+      beginAnew({ context, conversation: id, generation, add, now: time.now() }),
+    );
+    return made === undefined ? this.#done(intent) : this.#keep(intent, made);
+  }
+
+  /** Who is in this conversation, as the server lists it. @throws {Refusal} not_found — this member is not */
+  async #participants(): Promise<readonly MemberId[]> {
+    const { surroundings, id } = this.#ledger;
+    const listed = (await surroundings.api.conversations()).find((one) => one.id === id);
+    if (listed === undefined) throw new Refusal("not_found");
+    return listed.members;
   }
 
   async #claim(member: MemberId): Promise<Addition[]> {
@@ -145,19 +196,31 @@ export class Changes {
     return additions.filter((addition) => !peers.some((peer) => sameDevice(peer, addition)));
   }
 
-  /** Makes a commit, leaving out devices whose key packages are unusable; `undefined` when nothing is left to commit. */
+  /** Makes a commit; `undefined` when nothing is left to commit. */
   async #commit({ add, remove }: { add: Addition[]; remove: readonly number[] }): Promise<Committed | undefined> {
     const { group, surroundings } = this.#ledger;
+    if (group === null) return undefined;
+    return this.#leavingOut(add, async (wanted) => {
+      const isVain = wanted.length < add.length && wanted.length === 0 && remove.length === 0;
+      return isVain ? undefined : commit(group, { add: wanted, remove, now: surroundings.time.now() });
+    });
+  }
+
+  /** Makes a commit that leaves out devices whose key packages are unusable. */
+  async #leavingOut(
+    add: readonly Addition[],
+    make: (add: readonly Addition[]) => Promise<Committed | CommitRefused | undefined>,
+  ): Promise<Committed | undefined> {
     let wanted = add;
-    for (let attempt = 0; group !== null && attempt < MOST_UNUSABLE; attempt++) {
-      const made = await commit(group, { add: wanted, remove, now: surroundings.time.now() });
-      if (made.kind === "committed") return made;
-      if (made.reason === "untrusted") void surroundings.keys.looked();
-      surroundings.fault("commit", new Error(made.reason));
+    for (let attempt = 0; attempt < MOST_UNUSABLE; attempt++) {
+      const made = await make(wanted);
+      if (made === undefined || made.kind === "committed") return made;
+      const { keys, fault } = this.#ledger.surroundings;
+      if (made.reason === "untrusted") void keys.looked();
+      fault("commit", new Error(made.reason));
       const { device } = made;
       if (device === undefined) return undefined;
       wanted = wanted.filter((addition) => !sameDevice(addition, device));
-      if (wanted.length === 0 && remove.length === 0) return undefined;
     }
     return undefined;
   }
@@ -177,6 +240,12 @@ export class Changes {
     };
     const kept: IntentRecord = { ...intent, sealed };
     draft.intend(kept);
+    const { record } = draft;
+    if (record.generation !== null && record.generation !== made.group.generation) {
+      // Whoever is in another generation by now was lost in the old one, and whom it knows there may come in after it
+      draft.set({ absent: record.members, successors: [] });
+      await succeed(this.#ledger, draft, made.group.generation);
+    }
     draft.set({ generation: made.group.generation });
     draft.afterwards(() => this.#ledger.outbox.put(kept));
     await this.#ledger.save(draft);
@@ -211,6 +280,12 @@ export class Changes {
     draft.afterwards(() => outbox.put(intent));
     await this.#ledger.save(draft);
   }
+}
+
+/** A member that has nothing to give is left out; a server that cannot answer now is asked again. */
+function nobodyUnlessLater(error: unknown): Addition[] {
+  if (mayPass(error)) throw error;
+  return [];
 }
 
 /** Whether asking again later may help. */

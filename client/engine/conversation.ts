@@ -8,6 +8,7 @@ import { Changes } from "./changes.ts";
 import { Consent } from "./consent.ts";
 import { Departures } from "./departures.ts";
 import { destroy } from "./destruction.ts";
+import { isWayBack } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import { Line } from "./line.ts";
 import type { Ending } from "./link.ts";
@@ -58,6 +59,10 @@ export class Conversation {
       line: this.#line,
       changes: this.#changes,
       again: () => (this.#caughtUp && !this.#over ? this.#proceed() : Promise.resolve()),
+      begin: async (generation) => {
+        await this.#changes.beginAnew(generation);
+        this.consent.askAll();
+      },
     });
     this.#arrivals = new Arrivals(ledger, this.#line);
     this.#departures = new Departures(ledger, {
@@ -291,7 +296,10 @@ export class Conversation {
     if (frame.type === "ready") {
       await this.ledger.surroundings.time.observe(frame.now);
       await this.#arrivals.ready(frame);
-      if (this.ledger.record.lost && !this.#line.live) this.#wayBack.ask();
+      const { lost, cursor, generation } = this.ledger.record;
+      // What lies between is of no use to a device that is in no group yet, and cannot be had by one that comes too late for it
+      const leaps = generation === null || frame.first > cursor + 1;
+      if (lost && leaps && !this.#line.live) this.#wayBack.ask({ leaps });
     } else if (frame.type === "delivered") this.#arrivals.deliver(frame.seq);
     else if (frame.type === "behind") this.#line.pull(record.cursor);
     else if (frame.type === "removals") this.#expelSoon(frame.leaves);
@@ -302,7 +310,12 @@ export class Conversation {
   async #refused(frame: RefusedFrame): Promise<void> {
     const { code, detail, id } = frame;
     if (code === "removal_pending" && Array.isArray(detail.leaves)) this.#expelSoon(detail.leaves.map(Number));
-    if (id !== null) return this.#departures.refused(frame);
+    if (id !== null) {
+      const kind = this.ledger.outbox.find(id)?.wish?.kind;
+      if (kind === "rejoin" && code === "commit_forbidden") this.#wayBack.unfit();
+      if (kind === "reset" && code === "rate_limited") this.#wayBack.forbear(Number(detail.retryAfter ?? 0));
+      return this.#departures.refused(frame);
+    }
     // It was a question: the same again, later
     this.#line.forgo();
     this.ledger.surroundings.clock.after(Math.max(ASK_AGAIN, Number(detail.retryAfter ?? 0)), () => {
@@ -315,7 +328,8 @@ export class Conversation {
   async #proceed(): Promise<void> {
     if (this.ledger.record.outdated) await this.#arrivals.lose();
     const { outbox, record } = this.ledger;
-    if (record.lost && !outbox.open.some(({ wish }) => wish?.kind === "rejoin")) this.#wayBack.ask();
+    if (this.#arrivals.isWaiting) return;
+    if (record.lost && !outbox.open.some(({ wish }) => isWayBack(wish))) this.#wayBack.ask({ leaps: false });
     await this.#departures.pump();
   }
 

@@ -202,8 +202,9 @@ export class Conversations {
 
   /** Asks the server which conversations this member is in, and lets this device into those it was never welcomed to. */
   async discover(): Promise<void> {
-    for (const { id, createdBy } of await this.#surroundings.api.conversations()) {
+    for (const { id, createdBy, members } of await this.#surroundings.api.conversations()) {
       const conversation = this.#all.get(id);
+      if (conversation !== undefined) await this.#excuse(conversation, members);
       if (conversation === undefined) this.#await(id);
       else if (conversation.ledger.record.createdBy === null) await this.#credit(conversation, createdBy);
     }
@@ -309,6 +310,25 @@ export class Conversations {
       lost: false,
       outdated: false,
     };
+  }
+
+  /** Who is missed in a new generation and is in the conversation no more is not missed any longer. */
+  async #excuse({ ledger }: Conversation, members: readonly MemberId[]): Promise<void> {
+    const { time } = this.#surroundings;
+    const isGone = (member: MemberId) => !members.includes(member);
+    if (!ledger.record.absent?.some(isGone)) return;
+    await ledger.turn(async () => {
+      const { absent = [], members: all } = ledger.record;
+      const gone = absent.filter(isGone);
+      if (gone.length === 0) return;
+      const draft = ledger.draft();
+      draft.set({
+        absent: absent.filter((member) => !gone.includes(member)),
+        members: all.filter((member) => !gone.includes(member)),
+      });
+      draft.remark({ kind: "removed", members: gone }, { from: null, at: time.now() });
+      await ledger.save(draft);
+    });
   }
 
   async #credit({ ledger }: Conversation, createdBy: MemberId): Promise<void> {

@@ -9,6 +9,7 @@ import type { Draft } from "./draft.ts";
 import { dropPending } from "./group/commit.ts";
 import { facts, seal } from "./group/group.ts";
 import { OUT_OF_ORDER } from "./group/limits.ts";
+import { isWayBack } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Line } from "./line.ts";
 import { type Bytes, type IntentRecord, overlaid, type Settings, type Wish } from "./records.ts";
@@ -59,7 +60,9 @@ export class Departures {
   async pump(): Promise<void> {
     const { record } = this.#ledger;
     if (record.state === "ended" || record.state === "broken" || this.#wait !== null || !this.#line.live) return;
-    if (record.lost || this.#ledger.group?.live == null) return this.#sendChange(this.#pending("rejoin"));
+    if (record.lost || this.#ledger.group?.live == null) {
+      return this.#sendChange(this.#ledger.outbox.open.find(({ wish }) => isWayBack(wish)));
+    }
     // Who was not told the settings yet cannot know what to leave as it is
     const open = this.#ledger.outbox.open.filter(({ wish }) => wish?.kind !== "settings" || record.introduced);
     const end = open.findIndex((intent) => !isMessage(intent));
@@ -75,6 +78,7 @@ export class Departures {
     if (code === "removal_pending") this.#held = this.#epoch();
     else if (code === "commit_forbidden") await this.#remake(intent);
     else if (REFUSALS[code].remedy === "catch_up") await this.#catchUp(intent);
+    else if (intent.wish?.kind === "reset" && code === "rate_limited") await this.fail(intent, code);
     else if (REFUSALS[code].remedy === "retry") this.#pause(Number(detail.retryAfter ?? RETRY_AFTER));
     else await this.fail(intent, code);
   }
@@ -201,7 +205,7 @@ export class Departures {
 
   /** The epoch has moved on: what ended it is in the log already, and taking that in frees the intent to be sealed again. */
   async #catchUp(intent: IntentRecord): Promise<void> {
-    if (intent.wish?.kind === "rejoin") await this.fail(intent, "stale_epoch");
+    if (isWayBack(intent.wish)) await this.fail(intent, "stale_epoch");
     else this.#line.pull(this.#ledger.record.cursor);
   }
 
@@ -210,7 +214,8 @@ export class Departures {
     this.#refusedCommits.set(intent.order, attempts);
     if (attempts >= COMMIT_ATTEMPTS || intent.wish?.kind === "rejoin") return this.fail(intent, "commit_forbidden");
     // Whoever could not be added may have another device by now
-    this.#changes.forget(intent);
+    if (intent.wish?.kind === "reset" && attempts > 1) this.#changes.beAlone(intent);
+    else this.#changes.forget(intent);
     const draft = this.#ledger.draft();
     this.#unseal(draft, intent);
     const open: IntentRecord = { ...intent, sealed: null };
@@ -233,10 +238,6 @@ export class Departures {
       this.#wait = null;
       this.#again();
     });
-  }
-
-  #pending(kind: Wish["kind"]): IntentRecord | undefined {
-    return this.#ledger.outbox.open.find(({ wish }) => wish?.kind === kind);
   }
 
   #epoch(): number | null {

@@ -41,12 +41,17 @@ export class Draft {
   }
 
   /** Goes on with another value of the group. */
-  step({ group, writes, spent }: Step): void {
-    this.group = group;
+  step(step: Step): void {
+    this.group = step.group;
+    this.lay(step);
+    this.spent.push(...step.spent);
+  }
+
+  /** Writes a group that is not the present one yet. */
+  lay({ group, writes }: Pick<Step, "group" | "writes">): void {
     for (const { key, value } of writes) {
       this.batch.add({ table: "groups", key: `${groupPrefix(group)}${key}`, value });
     }
-    this.spent.push(...spent);
   }
 
   /** Changes fields of the conversation's record. */

@@ -4,11 +4,12 @@ import { encodeCbor } from "../../schemas/cbor.ts";
 import type { WelcomeItem } from "../../schemas/frames.ts";
 import type { MemberId } from "../../schemas/ids.ts";
 import { type Joined, join, welcomeRefs } from "./group/join.ts";
-import { membersOf, reseal } from "./intake.ts";
+import { present, reseal } from "./intake.ts";
 import type { KeyStock } from "./key-stock.ts";
 import type { Ledger } from "./ledger.ts";
 import { Heads } from "./log-proof.ts";
 import type { ConversationRecord } from "./records.ts";
+import { succeed } from "./succession.ts";
 
 /** `out`: this welcome leads nowhere, and the device is not in the conversation otherwise. `unproven`: the key log must be asked about somebody first. */
 export type Entered = "in" | "out" | "unproven";
@@ -33,24 +34,45 @@ export async function enter(
     await ledger.save(draft);
     return mayPass ? "unproven" : isIn ? "in" : "out";
   }
-  draft.step(joined);
   stock.use(joined, draft.batch);
+  const { generation } = joined.group;
+  const isAhead = record.state === "active" && item.seq > record.cursor;
+  if (isAhead && ledger.group?.live != null && ledger.group.generation < generation) {
+    // What came before can still be read in the group this device is in
+    draft.lay(joined);
+    const { seq, hash } = item;
+    draft.set({
+      successors: [...(record.successors ?? []), { generation, seq, hash }],
+      known: Math.max(record.known, seq),
+    });
+    await ledger.save(draft);
+    return "in";
+  }
+  draft.step(joined);
   reseal(draft, ledger.outbox);
-  const members = membersOf(draft);
+  const isNext = record.generation !== null && record.generation !== generation;
+  draft.set({ successors: [], absent: isNext ? record.members : [] });
+  if (isNext) await succeed(ledger, draft, generation);
+  const { members, absent } = present(draft);
   const { member: me } = surroundings.context.me;
   draft.set({
     state: "active",
     founded: true,
     lost: false,
-    generation: joined.group.generation,
+    generation,
     cursor: item.seq,
     hash: item.hash,
     known: Math.max(record.known, item.seq),
     members,
+    absent,
     kind: kindOf(record, members),
     activeAt: surroundings.time.now(),
   });
-  draft.remark({ kind: "added", members: [me] }, { from: joined.by.member, at: surroundings.time.now() });
+  const isBack = record.members.includes(me) && record.state === "active";
+  if (!isBack) draft.remark({ kind: "added", members: [me] }, { from: joined.by.member, at: surroundings.time.now() });
+  // Its beginning is not taken in any more where it is jumped over
+  if (isNext && item.seq > record.cursor)
+    draft.remark({ kind: "renewed" }, { from: null, at: surroundings.time.now() });
   draft.missed = true;
   draft.afterwards(() => {
     ledger.heads = new Heads([[item.seq, item.hash]]);

@@ -12,7 +12,7 @@ import type { Change } from "./group/state.ts";
 import type { LogHead } from "./key-log.ts";
 import type { Heads } from "./log-proof.ts";
 import type { Outbox } from "./outbox.ts";
-import { type IntentRecord, type MessageRecord, overlaid } from "./records.ts";
+import { type ConversationRecord, type IntentRecord, type MessageRecord, overlaid, type Wish } from "./records.ts";
 
 /** What intake needs to know besides the draft it works on. */
 export interface Reading {
@@ -22,6 +22,8 @@ export interface Reading {
   readonly device: DeviceId;
   /** The server's time now. */
   readonly now: number;
+  /** How long messages live unless told otherwise, in ms; null until retention. */
+  readonly defaultExpiry: number | null;
   /** This envelope was being taken in when the engine died, more than once. */
   readonly quarantined: boolean;
   /** The key log has been read since this envelope came in: whom it does not have now, it does not have. */
@@ -48,7 +50,7 @@ export async function takeIn(draft: Draft, envelope: Envelope, reading: Reading)
     takeOwn(draft, { envelope, own, reading });
     return "taken";
   }
-  const isOwnReturn = own?.wish?.kind === "rejoin" && own.sealed !== null && equalBytes(own.sealed.bytes, bytes);
+  const isOwnReturn = isWayBack(own?.wish) && own?.sealed != null && equalBytes(own.sealed.bytes, bytes);
   if (draft.group === null || (draft.record.lost && !isOwnReturn)) return "taken";
   const outcome = reading.opened.get(envelope.seq) ?? (await openOne(draft, envelope, reading.quarantined));
   return weigh(draft, { outcome, envelope, own, reading });
@@ -80,8 +82,8 @@ function weigh(
     else if (content.type === "marks") draft.heard.push(content);
     else takeSettings(draft, { content, envelope, from: outcome.sender.member });
   } else if (outcome.kind === "epoch") {
-    takeChange(draft, { outcome, envelope, reading });
-    if (outcome.own && own !== undefined) fulfil(draft, own, reading);
+    takeChange(draft, { outcome, envelope, own, reading });
+    if (outcome.own && own !== undefined) fulfil(draft, { own, envelope, reading });
   } else if (outcome.kind === "unreadable") {
     if (outcome.reason === "untrusted" && !reading.looked) return "unproven";
     const follows =
@@ -163,21 +165,33 @@ function takeSettings(
 
 function takeChange(
   draft: Draft,
-  read: { outcome: Extract<Outcome, { kind: "epoch" }>; envelope: Envelope; reading: Reading },
+  read: {
+    outcome: Extract<Outcome, { kind: "epoch" }>;
+    envelope: Envelope;
+    own: IntentRecord | undefined;
+    reading: Reading;
+  },
 ): void {
-  const { outcome, envelope, reading } = read;
+  const { outcome, envelope, own, reading } = read;
   const { change, selfRemoved } = outcome;
   const before = draft.record.members;
-  const members = selfRemoved ? before.filter((member) => member !== reading.me) : membersOf(draft);
-  if (change.external && change.by.member === reading.me && outcome.own) {
-    draft.set({ members, lost: false, state: "active" });
+  if (selfRemoved) {
+    draft.set({ members: before.filter((member) => member !== reading.me), state: "ended", unread: 0 });
+  } else draft.set(present(draft));
+  if (outcome.own && isWayBack(own?.wish)) {
+    draft.set({ lost: false, state: "active" });
     draft.missed = true;
-  } else draft.set({ members, ...(selfRemoved && { state: "ended" as const, unread: 0 }) });
+  }
+  const isReset = outcome.own && own?.wish?.kind === "reset";
+  if (isReset) notice(draft, envelope, { from: null, body: { kind: "renewed" } });
+  const { members } = draft.record;
   if (members.length > 2) draft.set({ kind: "group" });
   const added = members.filter((member) => !before.includes(member));
   const removed = before.filter((member) => !members.includes(member));
   const from = addedBy(change);
-  if (added.length > 0) notice(draft, envelope, { from, body: { kind: "added", members: added } });
+  // Who begins anew what never began has nobody to compare with
+  if (added.length > 0 && !(isReset && before.length === 0))
+    notice(draft, envelope, { from, body: { kind: "added", members: added } });
   // Whoever is online first commits a removal out, so the committer says nothing about who wanted it
   if (removed.length > 0) notice(draft, envelope, { from: null, body: { kind: "removed", members: removed } });
   reseal(draft, reading.outbox, envelope.id);
@@ -191,9 +205,15 @@ function addedBy(change: Change): MemberId | null {
 }
 
 /** The own commit took effect: the wish is fulfilled, and newcomers are told what they must know. */
-function fulfil(draft: Draft, own: IntentRecord, reading: Reading): void {
+function fulfil(
+  draft: Draft,
+  { own, envelope, reading }: { own: IntentRecord; envelope: Envelope; reading: Reading },
+): void {
   retire(draft, own, reading.outbox);
-  if (own.wish?.kind === "add") introduce(draft, reading);
+  // Nobody was ever told anything in a conversation that begins with a reset
+  const { seq } = envelope;
+  if (own.wish?.kind === "reset" && seq === 1) draft.set({ introduced: true, expiresIn: reading.defaultExpiry });
+  if (own.wish?.kind === "add" || (own.wish?.kind === "reset" && draft.record.introduced)) introduce(draft, reading);
 }
 
 /** Tells newcomers title and timer. */
@@ -209,9 +229,10 @@ function introduce(draft: Draft, { outbox, now }: Reading): void {
  */
 export function reseal(draft: Draft, outbox: Outbox, except?: Uint8Array): void {
   for (const intent of outbox.all) {
-    if (intent.sealed === null || (except !== undefined && equalBytes(intent.id, except))) continue;
+    if (intent.sealed === null && !isWayBack(intent.wish)) continue;
+    if (except !== undefined && equalBytes(intent.id, except)) continue;
     draft.retire(intent);
-    if (intent.wish === null) {
+    if (intent.wish === null || isWayBack(intent.wish)) {
       draft.afterwards(() => outbox.delete(intent));
       continue;
     }
@@ -224,6 +245,18 @@ export function reseal(draft: Draft, outbox: Outbox, except?: Uint8Array): void 
 function retire(draft: Draft, own: IntentRecord, outbox: Outbox): void {
   draft.retire(own);
   draft.afterwards(() => outbox.delete(own));
+}
+
+/** Everybody in the group, then those of before whom this generation of it has yet to let in. */
+export function present(draft: Draft): Required<Pick<ConversationRecord, "members" | "absent">> {
+  const here = membersOf(draft);
+  const absent = (draft.record.absent ?? []).filter((member) => !here.includes(member));
+  return { members: [...here, ...absent], absent };
+}
+
+/** Whether a wish brings this device back into a group, so that it is made for one state of the group only. */
+export function isWayBack(wish: Wish | null | undefined): boolean {
+  return wish?.kind === "rejoin" || wish?.kind === "reset";
 }
 
 /** The members of the live epoch, in the order of their leaves. */

@@ -101,12 +101,17 @@ export class Ledger {
   async #load(): Promise<void> {
     if (this.#loaded) return;
     this.#loaded = true;
-    const { id, record, surroundings } = this;
-    if (record.generation === null) return;
-    const prefix = groupPrefix({ conversation: id, generation: record.generation });
+    const { generation } = this.record;
+    if (generation !== null) this.group = await this.read(generation);
+  }
+
+  /** A generation of the group as it is stored; null when it is not. */
+  async read(generation: number): Promise<Group | null> {
+    const { id, surroundings } = this;
+    const prefix = groupPrefix({ conversation: id, generation });
     const rows = await surroundings.store.scan("groups", { prefix });
     const records = rows.map(({ key, value }) => ({ key: key.slice(prefix.length), value }));
-    this.group = loadGroup(records, surroundings.context) ?? null;
+    return loadGroup(records, surroundings.context) ?? null;
   }
 
   /** From where its lines are looked at. */

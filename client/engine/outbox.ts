@@ -5,7 +5,7 @@ import type { ConversationId } from "../../schemas/ids.ts";
 import type { IntentRecord, Wish } from "./records.ts";
 
 // Whoever is out must be committed out before anybody may speak, who cannot follow can do neither, and keys must be renewed in time
-const URGENCY: Partial<Record<Wish["kind"], number>> = { rejoin: 0, expel: 1, refresh: 2 };
+const URGENCY: Partial<Record<Wish["kind"], number>> = { rejoin: 0, reset: 0, expel: 1, refresh: 2 };
 const LATER = 3;
 
 /** The intents of a conversation, as they are in the store. */

@@ -42,6 +42,13 @@ export interface LastLine {
   readonly at: number;
 }
 
+/** A later generation this device was welcomed to: its group is stored, and entered at `seq`, when the present one has been read to its end. */
+export interface Successor {
+  readonly generation: number;
+  readonly seq: number;
+  readonly hash: Bytes;
+}
+
 export interface ConversationRecord {
   readonly id: ConversationId;
   readonly createdBy: MemberId | null;
@@ -75,6 +82,9 @@ export interface ConversationRecord {
   readonly lost: boolean;
   /** This store is an older copy of itself: keys it still holds have been used. Nothing is sealed before the device has let itself in anew. */
   readonly outdated: boolean;
+  readonly successors?: readonly Successor[];
+  /** Those of `members` whom the present generation has yet to let in. */
+  readonly absent?: readonly MemberId[];
 }
 
 /** One line of a timeline. `at` and `expiresAt` by the server's clock. */
@@ -107,7 +117,8 @@ export type Wish =
   | { readonly kind: "leave" }
   | { readonly kind: "expel"; readonly leaves: readonly number[] }
   | { readonly kind: "refresh" }
-  | { readonly kind: "rejoin" };
+  | { readonly kind: "rejoin" }
+  | { readonly kind: "reset"; readonly generation: number };
 
 /** Settings with the wishes for others laid over them, in their order. */
 export function overlaid({ title, expiresIn }: Settings, wishes: readonly (Wish | null)[]): Settings {

@@ -53,6 +53,7 @@ export type Notice =
   | { readonly kind: "titled"; readonly title: string | null }
   | { readonly kind: "timer"; readonly expiresIn: number | null }
   | { readonly kind: "rekeyed"; readonly member: MemberId }
+  | { readonly kind: "renewed" }
   | { readonly kind: "unreadable" };
 
 /** One line of a timeline: a text, or a notice of something that happened. `key` is stable from the moment of sending. */

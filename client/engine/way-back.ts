@@ -1,31 +1,61 @@
 // Owns getting back into a group this device cannot follow, or was never welcomed to: what the server keeps of it is asked for, and the
-// device lets itself in by external commit.
+// device lets itself in by external commit. Where that is of no use to anybody, the conversation is begun anew.
 
-import type { ServerFrame } from "../../schemas/frames.ts";
+import type { Head, ServerFrame } from "../../schemas/frames.ts";
 import type { Changes } from "./changes.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Line } from "./line.ts";
 
 /** What led nowhere is tried again after this long, in ms. */
 const TRY_AGAIN = 5_000;
+/** Devices that find a group beyond repair at the same time wait differently long, in ms: one of them begins anew, the others follow. */
+const BEGIN_WITHIN = 1_500;
+/** Who was never told title and timer lets those who were go first, in ms. */
+const UNTOLD = 4_000;
+/** A founder that has not made its first commit for so long is not waited for, in ms. */
+const FOUNDER_WITHIN = 60_000;
+/** A device that this one does not believe may be believed later; after so many tries somebody put it there. */
+const MOST_DISBELIEF = 6;
+
+type GroupInfoAnswer = Extract<ServerFrame, { type: "group_info" }>;
+
+/**
+ * What came of an attempt. `unproven`: the key log has to be asked about somebody first. `of_no_use`: now; `beyond_repair`: to anybody, as
+ * far as this device can tell.
+ */
+type Finding = "on_its_way" | "unproven" | "of_no_use" | "beyond_repair";
+
+interface Parts {
+  readonly line: Line;
+  readonly changes: Changes;
+  /** Told, within a turn, when it may be tried again. */
+  readonly again: () => Promise<void>;
+  /** Told, within a turn, that this generation is to begin. */
+  readonly begin: (generation: number) => Promise<void>;
+}
 
 /** The way back into one conversation's group. */
 export class WayBack {
   readonly #ledger: Ledger;
-  readonly #line: Line;
-  readonly #changes: Changes;
-  /** Told, within a turn, when it may be tried again. */
-  readonly #again: () => Promise<void>;
+  readonly #parts: Parts;
   #asked = false;
+  #leaps = false;
   /** The key log was read since the last attempt found somebody it did not have. */
   #hasLooked = false;
   #isResting = false;
+  /** Where the group stood that was last tried, and that the server would not let this device into. */
+  #tried: Head | null = null;
+  #unfit: Head | null = null;
+  /** The generation that begins if the present one is still beyond repair after a while. */
+  #ripe: number | null = null;
+  /** No generation is begun before, by the local clock. */
+  #notBefore = 0;
+  #absentSince: number | null = null;
+  #disbelief = 0;
 
-  constructor(ledger: Ledger, parts: { line: Line; changes: Changes; again: () => Promise<void> }) {
+  constructor(ledger: Ledger, parts: Parts) {
     this.#ledger = ledger;
-    this.#line = parts.line;
-    this.#changes = parts.changes;
-    this.#again = parts.again;
+    this.#parts = parts;
   }
 
   /** It led nowhere just now, and is tried again later. */
@@ -38,32 +68,87 @@ export class WayBack {
     this.#asked = false;
   }
 
-  /** Asks what the server keeps of the group, once until there is an answer. */
-  ask(): void {
-    this.#asked ||= this.#line.send({ type: "group_info" });
+  /** Asks what the server keeps of the group, once until there is an answer. `leaps`: what the log still holds before that is of no use. */
+  ask({ leaps }: { leaps: boolean }): void {
+    if (this.#asked) return;
+    this.#leaps = leaps;
+    this.#asked = this.#parts.line.send({ type: "group_info" });
+  }
+
+  /** The server would not let this device in by what it keeps itself: that belongs to another group than it seats. */
+  unfit(): void {
+    this.#unfit = this.#tried;
+  }
+
+  /** The server wants no new generation for so long, in ms. */
+  forbear(wait: number): void {
+    this.#notBefore = this.#ledger.surroundings.clock.now() + wait;
   }
 
   /** Goes back in with the server's answer; only within a turn of the ledger. */
-  async go({ bytes, head }: Extract<ServerFrame, { type: "group_info" }>): Promise<void> {
+  async go({ bytes, head }: GroupInfoAnswer): Promise<void> {
+    const { line } = this.#parts;
+    if (!this.#ledger.record.lost) return;
+    if (bytes !== null && !line.live) return this.#leaps ? this.#leap(head) : this.reset();
+    const { group } = this.#ledger;
+    // No server goes back to a generation that this device has seen the end of
+    if (group?.live != null && head.generation < group.generation) return this.#rest(TRY_AGAIN);
+    const found = bytes === null ? this.#lookForFounder(head) : await this.#tryIn({ bytes, head });
+    if (found === "on_its_way") this.reset();
+    else if (found === "unproven") this.#lookFirst();
+    else if (found === "beyond_repair") await this.#begin(head.generation + 1);
+    else this.#rest(TRY_AGAIN);
+  }
+
+  /** What lies between is lost to this device: it goes on where the group stands now. */
+  async #leap({ seq, hash }: Head): Promise<void> {
+    const draft = this.#ledger.draft();
+    draft.set({ cursor: seq, hash, known: seq, successors: [] });
+    await this.#ledger.save(draft);
+    this.reset();
+    this.#parts.line.pull(seq);
+  }
+
+  async #tryIn({ bytes, head }: { bytes: Uint8Array; head: Head }): Promise<Finding> {
+    if (this.#unfit?.generation === head.generation && this.#unfit.epoch === head.epoch) return "beyond_repair";
+    this.#tried = head;
+    const outcome = await this.#parts.changes.rejoin({ groupInfo: bytes, generation: head.generation });
+    if (outcome === "on_its_way") return outcome;
+    if (outcome !== "untrusted") return "beyond_repair";
+    const isUnproven = !this.#hasLooked;
+    this.#hasLooked = isUnproven;
+    if (isUnproven) return "unproven";
+    this.#disbelief += 1;
+    return this.#disbelief > MOST_DISBELIEF ? "beyond_repair" : "of_no_use";
+  }
+
+  /** There is no group yet, and whoever was to make it cannot, or does not. */
+  #lookForFounder({ generation, epoch }: Head): Finding {
+    const now = this.#ledger.surroundings.clock.now();
+    this.#absentSince ??= now;
+    const isGone = this.#parts.changes.isFounderGone || now - this.#absentSince > FOUNDER_WITHIN;
+    return generation === 0 && epoch === 0 && isGone ? "beyond_repair" : "of_no_use";
+  }
+
+  /** Looks once more after a while, since others have noticed as well, before it begins anew. */
+  async #begin(generation: number): Promise<void> {
     const { record, surroundings } = this.#ledger;
-    if (!record.lost) return;
-    if (bytes !== null && !this.#line.live) {
-      // What lies between is lost to this device: it goes on where the group stands now
-      const draft = this.#ledger.draft();
-      draft.set({ cursor: head.seq, hash: head.hash, known: head.seq });
-      await this.#ledger.save(draft);
+    const { clock } = surroundings;
+    const wait = this.#notBefore - clock.now();
+    if (this.#ripe === generation && wait <= 0) {
+      this.#ripe = null;
+      // A device that believes somebody less than others do must not begin anew again and again
+      this.#disbelief = Number.NEGATIVE_INFINITY;
       this.reset();
-      this.#line.pull(head.seq);
-      return;
+      return this.#parts.begin(generation);
     }
-    const kept = bytes === null ? null : { groupInfo: bytes, generation: head.generation };
-    const outcome = kept === null ? "nowhere" : await this.#changes.rejoin(kept);
-    const mayPass = outcome === "untrusted" && !this.#hasLooked;
-    this.#hasLooked = mayPass;
-    if (outcome === "on_its_way") return this.reset();
-    if (mayPass) return this.#lookFirst();
-    this.#isResting = true;
-    surroundings.clock.after(TRY_AGAIN, () => void this.#ledger.turn(() => this.#tryAgain()));
+    this.#ripe = generation;
+    this.#rest(Math.max(clock.random() * BEGIN_WITHIN + (record.introduced ? 0 : UNTOLD), wait));
+  }
+
+  #rest(delay: number): void {
+    this.#isResting = delay >= TRY_AGAIN;
+    this.#ledger.surroundings.clock.after(delay, () => void this.#ledger.turn(() => this.#tryAgain()));
   }
 
   /** Asks the key log about somebody who is in the group, beside the ledger's turns, and tries again when it has answered. */
@@ -76,6 +161,6 @@ export class WayBack {
   async #tryAgain(): Promise<void> {
     this.#isResting = false;
     this.reset();
-    await this.#again();
+    await this.#parts.again();
   }
 }

@@ -47,6 +47,7 @@ function packConversation(value: Uint8Array): Bytes | null {
   return encodeRecord({
     ...record,
     generation: null,
+    successors: [],
     lost,
     outdated: false,
     last: null,

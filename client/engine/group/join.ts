@@ -42,7 +42,7 @@ export function welcomeRefs(welcome: Uint8Array): string[] | undefined {
 
 /**
  * Enters a conversation by Welcome with the private record of one of {@link welcomeRefs}. `known` is the group as this device has it, if
- * it has been in this generation before. Without `generation` any generation of the conversation will do.
+ * it has been in it before: this generation of it or an earlier one. Without `generation` any that is not older will do.
  */
 export async function join(order: {
   welcome: Uint8Array;
@@ -157,8 +157,9 @@ function groupFor(
   if (id === undefined || id.conversation !== order.conversation) return refused("other_group");
   if (order.generation !== undefined && id.generation !== order.generation) return refused("other_group");
   const { known } = order;
-  if (known === undefined) return emptyGroup({ ...id, context: order.context });
-  if (known.conversation !== id.conversation || known.generation !== id.generation) return refused("other_group");
+  if (known !== undefined && known.conversation !== id.conversation) return refused("other_group");
+  if (known === undefined || known.generation < id.generation) return emptyGroup({ ...id, context: order.context });
+  if (known.generation > id.generation) return refused("stale");
   const isStale =
     Number(info.groupContext.epoch) <= (known.live?.number ?? -1) ||
     Number(info.groupContext.epoch) < (known.ended ?? 0);

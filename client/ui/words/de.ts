@@ -142,6 +142,7 @@ export const de = {
   noticeTimerOff: "Neue Nachrichten verschwinden nicht mehr von selbst",
   noticeRekeyed: (name: string) =>
     `${name} meldet sich mit einem neuen Schlüssel. Bitte fragen Sie nach, ob das stimmt, bevor Sie Vertrauliches schreiben.`,
+  noticeRenewed: "Die Verschlüsselung dieser Unterhaltung wurde erneuert",
   noticeUnreadable: "Diese Nachricht ist auf diesem Gerät nicht lesbar",
   someone: "Jemand",
   youObject: "Sie",

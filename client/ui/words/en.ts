@@ -138,6 +138,7 @@ export const en: Words = {
   noticeTimerOff: "New messages no longer disappear by themselves",
   noticeRekeyed: (name: string) =>
     `${name} now has a new key. Ask whether that is right before you write anything confidential.`,
+  noticeRenewed: "The encryption of this conversation was renewed",
   noticeUnreadable: "This message cannot be read on this device",
   someone: "Somebody",
   youObject: "you",

@@ -1,0 +1,69 @@
+// Owns the passage of a conversation from one generation of its group to the next on this device: what an envelope is to it, entering the
+// group this device was welcomed to once the old one has been read to its end, and leaving nothing of the old one behind.
+
+import { equalBytes, toBase64url } from "../../schemas/bytes.ts";
+import { readCommit } from "../../schemas/envelope.ts";
+import type { Envelope } from "../../schemas/frames.ts";
+import { type Draft, groupPrefix } from "./draft.ts";
+import { end } from "./group/epochs.ts";
+import { peek } from "./group/group.ts";
+import { sameDevice } from "./group/state.ts";
+import { present, reseal } from "./intake.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Linked } from "./log-proof.ts";
+
+/**
+ * What an envelope is to this device: `none` unless it begins a generation otherwise than by this device's own reset. Then this device was
+ * welcomed to it (`entered`), is still to be (`welcomed`), or was left out (`without`).
+ */
+export type Passage = "none" | "entered" | "welcomed" | "without";
+
+/** What one envelope is to the succession of generations. */
+export function passageAt(ledger: Ledger, { id, seq, bytes }: Envelope): Passage {
+  const { record, group, outbox, surroundings } = ledger;
+  if (record.successors?.[0]?.seq === seq) return "entered";
+  const seen = bytes === null ? undefined : peek(bytes);
+  if (bytes === null || seen?.kind !== "commit" || seen.epoch !== 0 || seen.generation === 0) return "none";
+  const own = outbox.find(id)?.sealed?.bytes;
+  if (own !== undefined && equalBytes(own, bytes)) return "none";
+  if (group?.live != null && group.generation >= seen.generation) return "none";
+  const isNamed = readCommit(bytes)?.added.some((device) => sameDevice(device, surroundings.context.me)) ?? false;
+  return isNamed ? "welcomed" : "without";
+}
+
+/** Goes through a passage; false when this device was welcomed to another log than this one. */
+export async function pass(
+  ledger: Ledger,
+  draft: Draft,
+  { linked: { envelope, hash }, passage }: { linked: Linked; passage: Passage },
+): Promise<boolean> {
+  // Nothing of the old generation is accepted after this, and all that was has been taken in
+  reseal(draft, ledger.outbox);
+  const key = `${toBase64url(envelope.id)}.renewed`;
+  const { seq, acceptedAt: at } = envelope;
+  draft.line({ key, seq, from: null, at, body: { kind: "renewed" }, expiresAt: null });
+  if (passage !== "entered") {
+    draft.set({ lost: true });
+    return true;
+  }
+  const [next, ...successors] = draft.record.successors ?? [];
+  if (next === undefined || !equalBytes(next.hash, hash)) return false;
+  const group = await ledger.read(next.generation);
+  const absent = draft.record.members;
+  draft.set({ successors, absent });
+  await succeed(ledger, draft, next.generation);
+  draft.group = group;
+  draft.set({ ...present(draft), generation: next.generation, lost: group?.live == null });
+  return true;
+}
+
+/** Leaves nothing of any generation before `generation` behind. */
+export async function succeed(ledger: Ledger, draft: Draft, generation: number): Promise<void> {
+  const { id, group, surroundings } = ledger;
+  if (group !== null && group.generation !== generation) draft.spent.push(...end(group).spent);
+  const kept = [generation, ...(draft.record.successors ?? []).map((next) => next.generation)];
+  const prefixes = kept.map((one) => groupPrefix({ conversation: id, generation: one }));
+  for (const { key } of await surroundings.store.scan("groups", { prefix: `${id}/` })) {
+    if (!prefixes.some((prefix) => key.startsWith(prefix))) draft.batch.delete("groups", key);
+  }
+}

@@ -1,0 +1,216 @@
+// Groups that are beyond repair heal themselves: several engines against a real server, one of which does what the others cannot follow.
+
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { toHex, utf8 } from "../../schemas/bytes.ts";
+import { readHeader } from "../../schemas/envelope.ts";
+import type { ClientFrame } from "../../schemas/frames.ts";
+import { type ConversationId, readGroupId } from "../../schemas/ids.ts";
+import { Company, type Person } from "../support/company.ts";
+import { RealServer } from "../support/real-server.ts";
+import type { Tampering } from "../support/tampered-socket.ts";
+
+let server: RealServer;
+let company: Company;
+
+beforeAll(async () => {
+  server = await RealServer.start();
+});
+afterAll(async () => {
+  await server.dispose();
+});
+beforeEach(() => {
+  company = new Company(server.url);
+});
+afterEach(async () => {
+  await company.dispose();
+});
+
+const PATIENCE = { timeout: 40_000, interval: 50 };
+
+/** A device whose commits nobody can follow, with a GroupInfo nobody can use, as long as it is told to. */
+function wedging(): { tampering: Tampering; isHostile: boolean } {
+  const hostile = {
+    isHostile: false,
+    tampering: {
+      outgoing: (frame: ClientFrame): readonly ClientFrame[] => {
+        if (!hostile.isHostile || frame.type !== "commit" || isReset(frame.bytes)) return [frame];
+        const bytes = frame.bytes.slice();
+        bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+        return [{ ...frame, bytes, groupInfo: utf8("of no use") }];
+      },
+    },
+  };
+  return hostile;
+}
+
+function isReset(bytes: Uint8Array): boolean {
+  const header = readHeader(bytes);
+  const id = header === undefined ? undefined : readGroupId(header.groupId);
+  return header?.epoch === 0 && (id?.generation ?? 0) > 0;
+}
+
+/** Keeps commits of whatever kind is chosen from the server. */
+function withholding(isHeld: (bytes: Uint8Array) => boolean): {
+  tampering: Tampering;
+  held: Set<string>;
+  isOver: boolean;
+} {
+  const between = {
+    isOver: false,
+    held: new Set<string>(),
+    tampering: {
+      outgoing: (frame: ClientFrame): readonly ClientFrame[] => {
+        if (between.isOver || frame.type !== "commit" || !isHeld(frame.bytes)) return [frame];
+        between.held.add(toHex(frame.id));
+        return [];
+      },
+    },
+  };
+  return between;
+}
+
+/** What somebody sees of generations: the lines that say so. */
+async function renewals(person: Person, id: ConversationId): Promise<number> {
+  return (await person.lines(id)).filter(({ body }) => body.kind === "renewed").length;
+}
+
+const authenticatorOf = async ({ engine }: Person, id: ConversationId) => (await engine.encryption(id)).code;
+
+async function agree(people: readonly Person[], id: ConversationId): Promise<void> {
+  await expect
+    .poll(async () => {
+      const codes = await Promise.all(people.map((person) => authenticatorOf(person, id).catch(() => null)));
+      return new Set(codes).size === 1 && codes[0] != null;
+    }, PATIENCE)
+    .toBe(true);
+}
+
+describe("a commit that nobody can follow, with a GroupInfo that nobody can use", () => {
+  test("E46, E48, E49, C30: everybody ends up in one new generation, what waits gets there once, and one line says so", {
+    timeout: 120_000,
+  }, async () => {
+    const people = (await company.found("Anna", "Bert", "Carl", "Dora")) as [Person, Person, Person, Person];
+    const [anna, bert, carl, dora] = people;
+    const id = await anna.engine.create({ title: "Backstube", members: [bert.id, carl.id] });
+    for (const person of [anna, bert, carl]) await person.settled();
+    await anna.engine.send(id, "vorher");
+    for (const person of [anna, bert, carl]) await person.shows(id, ["vorher"]);
+    const hostile = wedging();
+    await carl.reopen({ tampering: hostile.tampering });
+    await carl.settled();
+    hostile.isHostile = true;
+    await carl.engine.add(id, [dora.id]);
+    for (const [index, person] of [anna, bert].entries()) await person.engine.send(id, `wartet ${index}`);
+    const all = [anna, bert, carl, dora];
+    await agree(all, id);
+    for (const person of [anna, bert, carl]) {
+      await expect
+        .poll(async () => (await person.texts(id)).toSorted(), PATIENCE)
+        .toEqual(["vorher", "wartet 0", "wartet 1"]);
+    }
+    for (const person of all) await person.engine.send(id, `von ${person.name}`);
+    for (const person of all) {
+      await expect
+        .poll(async () => (await person.texts(id)).filter((text) => text.startsWith("von ")).toSorted(), PATIENCE)
+        .toEqual(["von Anna", "von Bert", "von Carl", "von Dora"]);
+    }
+    for (const person of [anna, bert, carl]) expect(await renewals(person, id)).toBe(1);
+    for (const person of all) {
+      const view = person.engine.snapshot().conversations.find((one) => one.id === id);
+      expect(view).toMatchObject({ title: "Backstube", state: "active" });
+      expect(view?.members.toSorted()).toEqual(all.map((one) => one.id).toSorted());
+      // One generation's secrets are stored, and those of no other
+      const rows = await person.store.scan("groups", { prefix: `${id}/` });
+      expect([...new Set(rows.map(({ key }) => key.split("/")[1]))]).toEqual(["1"]);
+    }
+  });
+});
+
+describe("a device that was away while its group was begun anew", () => {
+  test("E46, D40: reads what came before in the old group, what comes after in the new one, and leaves nothing of the old", {
+    timeout: 120_000,
+  }, async () => {
+    const people = (await company.found("Anna", "Bert", "Carl", "Dora")) as [Person, Person, Person, Person];
+    const [anna, bert, carl, dora] = people;
+    const id = await anna.engine.create({ title: "Backstube", members: [bert.id, carl.id] });
+    for (const person of [anna, bert, carl]) await person.settled();
+    await bert.close();
+    await anna.engine.send(id, "vorher");
+    await carl.shows(id, ["vorher"]);
+    const hostile = wedging();
+    await carl.reopen({ tampering: hostile.tampering });
+    await carl.settled();
+    hostile.isHostile = true;
+    await carl.engine.add(id, [dora.id]);
+    await agree([anna, carl, dora], id);
+    await anna.engine.send(id, "nachher");
+    await carl.shows(id, ["vorher", "nachher"]);
+    await bert.open();
+    await bert.shows(id, ["vorher", "nachher"]);
+    await agree([anna, bert, carl, dora], id);
+    expect(await renewals(bert, id)).toBe(1);
+    const rows = await bert.store.scan("groups", { prefix: `${id}/` });
+    expect([...new Set(rows.map(({ key }) => key.split("/")[1]))]).toEqual(["1"]);
+    await bert.engine.send(id, "auch da");
+    await anna.shows(id, ["vorher", "nachher", "auch da"]);
+  });
+});
+
+describe("a conversation whose founder is gone before its first commit", () => {
+  test("C31: the others get in by themselves, and can name it", { timeout: 120_000 }, async () => {
+    const [anna, bert, carl] = (await company.found("Anna", "Bert", "Carl")) as [Person, Person, Person];
+    await bert.reopen({ tampering: withholding(() => true).tampering });
+    const id = await bert.engine.create({ title: "Nie begonnen", members: [anna.id, carl.id] });
+    await expect.poll(() => bert.paths().some((path) => path.includes(id)), PATIENCE).toBe(true);
+    const { device } = bert.engine.snapshot().account ?? {};
+    if (device === undefined) throw new Error("no account");
+    await anna.engine.revokeDevice(device);
+    for (const person of [anna, carl]) await person.reopen();
+    await agree([anna, carl], id);
+    await anna.engine.send(id, "ist da wer?");
+    await carl.shows(id, ["ist da wer?"]);
+    await carl.engine.rename(id, "Doch begonnen");
+    const titleOf = ({ engine }: Person) => engine.snapshot().conversations.find((one) => one.id === id)?.title;
+    await expect.poll(() => titleOf(anna), PATIENCE).toBe("Doch begonnen");
+    expect(Math.max(await renewals(anna, id), await renewals(carl, id))).toBeLessThanOrEqual(1);
+  });
+});
+
+test("C30: who all begin anew at the same moment end up in one generation, with everything said in it once", {
+  timeout: 120_000,
+}, async () => {
+  const people = (await company.found("Anna", "Bert", "Carl", "Dora")) as [Person, Person, Person, Person];
+  const [anna, bert, carl, dora] = people;
+  const id = await anna.engine.create({ title: "Backstube", members: [bert.id, carl.id] });
+  for (const person of [anna, bert, carl]) await person.settled();
+  const held = [anna, bert].map(() => withholding(isReset));
+  for (const [index, person] of [anna, bert].entries()) {
+    await person.reopen({ tampering: held[index]?.tampering ?? {} });
+    await person.settled();
+  }
+  const hostile = wedging();
+  const ownReset = withholding(isReset);
+  const both = (frame: ClientFrame) =>
+    (ownReset.tampering.outgoing?.(frame, "") ?? [frame]).flatMap(
+      (one) => hostile.tampering.outgoing?.(one, "") ?? [one],
+    );
+  await carl.reopen({ tampering: { outgoing: both } });
+  await carl.settled();
+  hostile.isHostile = true;
+  await carl.engine.add(id, [dora.id]);
+  const three = [anna, bert, carl];
+  for (const person of three) await person.engine.send(id, `von ${person.name}`);
+  const all = [...held, ownReset];
+  await expect.poll(() => all.every((one) => one.held.size === 1), PATIENCE).toBe(true);
+  for (const one of all) one.isOver = true;
+  for (const person of three) person.cut();
+  await agree([...three, dora], id);
+  for (const person of three) {
+    await expect
+      .poll(async () => (await person.texts(id)).toSorted(), PATIENCE)
+      .toEqual(["von Anna", "von Bert", "von Carl"]);
+    expect(await renewals(person, id)).toBe(1);
+    const rows = await person.store.scan("groups", { prefix: `${id}/` });
+    expect([...new Set(rows.map(({ key }) => key.split("/")[1]))]).toEqual(["1"]);
+  }
+});
