@@ -1,5 +1,5 @@
-// Owns how a member gains a device, as people follow it: a code shown or entered, one at a time, and coming back by the words. Knows neither how
-// devices agree nor what they hand over.
+// Owns how a member gains a device, as people follow it: a code shown or entered, one at a time, and coming back by the words or a passkey. Knows
+// neither how devices agree nor what they hand over.
 
 import { randomBytes } from "../../schemas/bytes.ts";
 import { LIMITS } from "../../schemas/policy.ts";
@@ -19,12 +19,13 @@ import {
 } from "./linking/hand-over.ts";
 import { enterCode, type Showing, showCode } from "./linking/linking.ts";
 import type { AccountRecord } from "./records.ts";
+import type { ComeBackOptions } from "./recovery/come-back.ts";
 import type { Safekeeping } from "./safekeeping.ts";
 import type { Sealing } from "./seal/seal.ts";
 import type { Store } from "./store.ts";
 import type { Tokens } from "./token.ts";
 import { createVault, type Vault } from "./vault.ts";
-import type { LinkingView } from "./view.ts";
+import type { LinkingView, PasskeyAnswer } from "./view.ts";
 
 /** A history that did not arrive is asked for again after this long, in ms. */
 const AGAIN = 5_000;
@@ -129,13 +130,13 @@ export class Gaining {
     const { comeBack } = await import("./recovery/come-back.ts");
     const words = readPhrase(phrase);
     if (words === undefined) throw new Refusal("malformed", { reason: "phrase" });
-    const { door, store, sealing, clock } = this.#options;
-    try {
-      await comeBack({ ...door, store, sealing, clock, deviceName, onProgress: this.#arriving }, words);
-      return await this.#account();
-    } finally {
-      this.#show(null);
-    }
+    return this.#comeBack(deviceName, (options) => comeBack(options, words));
+  }
+
+  /** Comes back by a passkey; resolves with the account. @throws {Refusal} not_found, forbidden, token_expired, unavailable: as coming back is */
+  async recoverByPasskey(answer: PasskeyAnswer, deviceName: string): Promise<AccountRecord> {
+    const { comeBackByPasskey } = await import("./recovery/come-back.ts");
+    return this.#comeBack(deviceName, (options) => comeBackByPasskey(options, answer));
   }
 
   /** Resolves when nothing is missing any more of a history that was handed over, or what is missing is gone for good. */
@@ -212,6 +213,16 @@ export class Gaining {
     this.#offer = null;
     this.#cancel = null;
     this.#show({ kind: "over", code: isRefusal(error) ? error.code : "internal" });
+  }
+
+  async #comeBack(deviceName: string, come: (options: ComeBackOptions) => Promise<unknown>): Promise<AccountRecord> {
+    const { door, store, sealing, clock } = this.#options;
+    try {
+      await come({ ...door, store, sealing, clock, deviceName, onProgress: this.#arriving });
+      return await this.#account();
+    } finally {
+      this.#show(null);
+    }
   }
 
   async #unlessIn(error: unknown): Promise<void> {

@@ -27,6 +27,7 @@ import { Live } from "./live.ts";
 import { FOR_GOOD, setMark } from "./marks.ts";
 import type { MessengerOptions } from "./messenger-options.ts";
 import type { AccountRecord, IntentRecord } from "./records.ts";
+import { askPasskeyChallenge } from "./recovery/passkeys.ts";
 import { ScopedClock } from "./scoped-clock.ts";
 import { Session } from "./session.ts";
 import type { Engine, Snapshot } from "./view.ts";
@@ -258,6 +259,25 @@ class Messenger implements Engine {
   recover: Engine["recover"] = async ({ phrase, deviceName }) => {
     this.#mustBeFresh();
     await this.#open(await this.#gaining.recover(phrase, checkName(deviceName, "name")));
+  };
+
+  passkeys: Engine["passkeys"] = async () => this.#ready.passkeys.list();
+
+  offerPasskey: Engine["offerPasskey"] = async () => this.#ready.passkeys.offer();
+
+  addPasskey: Engine["addPasskey"] = async ({ name, made }) => this.#ready.passkeys.add(checkName(name, "name"), made);
+
+  removePasskey: Engine["removePasskey"] = async (passkey) => this.#ready.passkeys.remove(passkey);
+
+  passkeyChallenge: Engine["passkeyChallenge"] = async () => {
+    this.#mustBeFresh();
+    const { server, fetch } = this.#options;
+    return askPasskeyChallenge({ server, ...(fetch !== undefined && { fetch }) });
+  };
+
+  recoverByPasskey: Engine["recoverByPasskey"] = async ({ answer, deviceName }) => {
+    this.#mustBeFresh();
+    await this.#open(await this.#gaining.recoverByPasskey(answer, checkName(deviceName, "name")));
   };
 
   backUp: Engine["backUp"] = async () => this.#ready.safekeeping.run();

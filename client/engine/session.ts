@@ -20,6 +20,7 @@ import type { Live } from "./live.ts";
 import { Mailbox } from "./mailbox.ts";
 import { People } from "./people.ts";
 import type { AccountRecord } from "./records.ts";
+import { Passkeys } from "./recovery/passkeys.ts";
 import { Safekeeping } from "./safekeeping.ts";
 import { Safety } from "./safety.ts";
 import type { ScopedClock } from "./scoped-clock.ts";
@@ -65,6 +66,7 @@ export class Session {
   readonly drafts: Drafts;
   readonly keys: KeyWatch;
   readonly findings: Findings;
+  readonly passkeys: Passkeys;
   readonly #options: SessionOptions;
   readonly #stock: KeyStock;
   readonly #time: ServerTime;
@@ -108,6 +110,13 @@ export class Session {
     this.findings = findings;
     this.tokens = tokens;
     this.api = createApi({ server, tokens, ...(options.fetch !== undefined && { fetch: options.fetch }) });
+    this.passkeys = new Passkeys({
+      server,
+      ...(options.fetch !== undefined && { fetch: options.fetch }),
+      tokens,
+      account: () => this.#account,
+      keys: () => this.safekeeping.handover,
+    });
     const me = meOf(account);
     const dialer = (path: string) =>
       createDialer({ server, path, tokens, ...(options.WebSocket !== undefined && { WebSocket: options.WebSocket }) });

@@ -1,7 +1,7 @@
 // Owns the shapes the engine shows to whoever draws it: plain data that crosses postMessage and JSON unchanged. No logic.
 
 import type { DeviceKind } from "../../schemas/api.ts";
-import type { ConversationId, DeviceId, InviteId, MemberId, TenantId } from "../../schemas/ids.ts";
+import type { ConversationId, DeviceId, InviteId, MemberId, PasskeyId, TenantId } from "../../schemas/ids.ts";
 import type { Policy, Residency, Role } from "../../schemas/policy.ts";
 import type { RefusalCode } from "../../schemas/refusal.ts";
 
@@ -164,6 +164,40 @@ export interface SafetyView {
   readonly contradicted: boolean;
 }
 
+/** One's own passkey. `credential`: what its authenticator and the browser call it; `usedAt` in ms, null while nobody has come back by it. */
+export interface PasskeyView {
+  readonly id: PasskeyId;
+  readonly name: string;
+  readonly credential: string;
+  readonly createdAt: number;
+  readonly usedAt: number | null;
+}
+
+/** What the page needs to make a passkey (WebAuthn); `taken`: credentials that are among one's passkeys already. Bytes as base64url here and below. */
+export interface PasskeyOffer {
+  readonly challenge: string;
+  readonly user: { readonly id: string; readonly name: string };
+  readonly taken: readonly string[];
+}
+
+/** A passkey that the page has made. `secret`: the 32 bytes of its PRF extension, which never leave the browser. */
+export interface NewPasskey {
+  readonly credential: string;
+  readonly clientData: string;
+  readonly attestation: string;
+  readonly secret: string;
+}
+
+/** What a passkey has answered to a challenge; `secret` as in {@link NewPasskey}. */
+export interface PasskeyAnswer {
+  readonly credential: string;
+  readonly user: string;
+  readonly clientData: string;
+  readonly authenticatorData: string;
+  readonly signature: string;
+  readonly secret: string;
+}
+
 /** How a conversation is encrypted right now, for the panel that explains it. */
 export interface EncryptionView {
   readonly suite: string;
@@ -248,6 +282,16 @@ export interface Engine {
   confirmWords(entered: readonly { readonly place: number; readonly word: string }[]): Promise<boolean>;
   /** Makes this empty profile a new device of the member whose words these are. Resolves when all is here. */
   recover(input: { phrase: string; deviceName: string }): Promise<void>;
+  /** One's own passkeys, each a second way to what the words bring back. */
+  passkeys(): Promise<readonly PasskeyView[]>;
+  /** What the page needs to make one. Refused with `conflict` on a device that does not know the words' key. */
+  offerPasskey(): Promise<PasskeyOffer>;
+  addPasskey(input: { name: string; made: NewPasskey }): Promise<void>;
+  removePasskey(passkey: PasskeyId): Promise<void>;
+  /** What to give a passkey on this empty profile, so that its answer is one for {@link recoverByPasskey}. */
+  passkeyChallenge(): Promise<string>;
+  /** Makes this empty profile a new device of the member whose passkey has answered. Resolves when all is here. */
+  recoverByPasskey(input: { answer: PasskeyAnswer; deviceName: string }): Promise<void>;
   /** Brings the sealed backup up to date now; how that went is in {@link Snapshot.safekeeping}. */
   backUp(): Promise<void>;
   /** Resolves when the outbox is empty and every known conversation is caught up, or rejects after `timeout` ms. */

@@ -103,6 +103,26 @@ const SCREENS: readonly Screen[] = [
     shows: ["Der Link ist bereit", "The link is ready"],
     act: press(/Link erstellen|Create link/),
   },
+  {
+    name: "settings-passkeys",
+    path: "/settings?scene=busy",
+    shows: ["Sicherheitsschlüssel im Tresor", "Sicherheitsschlüssel im Tresor"],
+    act: (page) => page.getByRole("region", { name: "Passkeys" }).scrollIntoViewIfNeeded(),
+  },
+  {
+    name: "add-passkey",
+    path: "/settings?scene=busy",
+    shows: ["Name des Passkeys", "Name of the passkey"],
+    act: press(/Passkey hinzufügen|Add a passkey/),
+  },
+  { name: "recover", path: "/recover?scene=fresh", shows: ["Ihre 24 Wörter", "Your 24 words"] },
+  {
+    // At an address of numbers no browser knows passkeys
+    name: "recover-unsupported",
+    path: "/recover?scene=fresh",
+    shows: ["Dieser Browser kann hier keinen Passkey verwenden", "This browser cannot use a passkey here"],
+    act: press(/Mit Passkey wiederherstellen|Recover with a passkey/),
+  },
   { name: "unknown", path: `/c/${"n".repeat(21)}A?scene=busy`, shows: ["gibt es hier nicht", "no such conversation"] },
   { name: "broken", path: "/c/cBrokenxxxxxxxxxxxxxxA?scene=busy", shows: ["nicht lückenlos", "without gaps"] },
   {

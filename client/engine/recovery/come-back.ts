@@ -1,4 +1,4 @@
-// Owns coming back with nothing but a phrase: an empty profile becomes a new device of the member, with the history of the backup. Each step
+// Owns coming back with nothing but a phrase or a passkey: an empty profile becomes a new device of the member, with the history of the backup. Each step
 // may be interrupted and done again.
 
 import { equalBytes, fromBase64url } from "../../../schemas/bytes.ts";
@@ -14,9 +14,12 @@ import type { Sealing } from "../seal/seal.ts";
 import { ServerTime } from "../server-time.ts";
 import type { Store } from "../store.ts";
 import { Timers } from "../timers.ts";
+import type { PasskeyAnswer } from "../view.ts";
+import type { BoxContent } from "./passkey-box.ts";
+import { recoverByPasskey } from "./passkeys.ts";
 import { recoveryKeys } from "./phrase.ts";
 import { savePhrase } from "./phrase-record.ts";
-import { recover } from "./recovery.ts";
+import { type Recovery, recover } from "./recovery.ts";
 
 /** `store` must be a profile without an account; afterwards the engine can be opened on it. */
 export interface ComeBackOptions extends DoorOptions {
@@ -32,12 +35,23 @@ export interface ComeBackOptions extends DoorOptions {
  * @throws {Refusal} not_found — the server knows no such phrase, or (reason "backup") has no backup of it; forbidden (reason "identity") — what
  * the server says of the member is not what the backup says; device_revoked, tenant_suspended, quota; unavailable — call again
  */
-export async function comeBack(
-  { store, sealing, deviceName, clock = systemClock, onProgress, ...door }: ComeBackOptions,
-  words: readonly string[],
-): Promise<Restored> {
+export async function comeBack(options: ComeBackOptions, words: readonly string[]): Promise<Restored> {
   const keys = await recoveryKeys(words);
-  const recovery = await recover(door, keys);
+  return enterAgain(options, { ...keys, recovery: await recover(options, keys) });
+}
+
+/**
+ * Makes a profile a new device of the member whose passkey has given this answer.
+ * @throws {Refusal} token_expired — ask the passkey anew and call again, it goes on where it was; as {@link comeBack} and {@link recoverByPasskey}
+ */
+export async function comeBackByPasskey(options: ComeBackOptions, answer: PasskeyAnswer): Promise<Restored> {
+  return enterAgain(options, await recoverByPasskey(options, answer));
+}
+
+async function enterAgain(
+  { store, sealing, deviceName, clock = systemClock, onProgress }: ComeBackOptions,
+  { recovery, ...keys }: BoxContent & { readonly recovery: Recovery },
+): Promise<Restored> {
   const time = await ServerTime.load(store, clock);
   await time.observe(recovery.now);
   const backupKeys = { tenant: recovery.tenant.id, member: recovery.member.id, backupKey: keys.backupKey };

@@ -24,7 +24,7 @@ export interface RecoveryEnrolment {
   drop(): Promise<void>;
 }
 
-/** A member come back by its phrase: the sealed backup to read, and one device to enrol. */
+/** A member come back by its phrase or passkey: the sealed backup to read, and one device to enrol. */
 export interface Recovery {
   readonly tenant: Recovered["tenant"];
   readonly member: Recovered["member"];
@@ -70,11 +70,16 @@ export async function recover(options: DoorOptions, keys: RecoveryKeys): Promise
     const body = { challenge, signature };
     return call({ ...post, path: `${path}/tokens`, body, answer: contract.RecoveredAnswer });
   };
-  const first = await signIn();
+  return createRecovery(options, await signIn(), async () => (await signIn()).token);
+}
+
+/** What a recovery may do by the token it has earned first; `again` earns another when the server does not take that any more. */
+export function createRecovery(options: DoorOptions, first: Recovered, again: () => Promise<string>): Recovery {
+  const call = createCall(options);
   let token: string | undefined = first.token;
   const tokens = {
     get: async () => {
-      token ??= (await signIn()).token;
+      token ??= await again();
       return token;
     },
     drop: (old: string) => {

@@ -11,6 +11,7 @@ import { type Theme, theme, wear } from "../theme.ts";
 import { AppLock } from "./app-lock.tsx";
 import { Devices } from "./devices.tsx";
 import { Invites } from "./invites.tsx";
+import { Passkeys } from "./passkeys.tsx";
 import { Recovery } from "./recovery.tsx";
 
 function Members(): JSX.Element {
@@ -136,6 +137,7 @@ export function Settings(): JSX.Element {
         <Devices />
         <AppLock />
         <Recovery />
+        <Passkeys />
         <Data />
         <Appearance />
       </div>

@@ -290,7 +290,7 @@ export const de = {
 
   returning: "Schon einmal hier gewesen",
   haveDevice: "Ich habe schon ein Gerät",
-  haveWords: "Mit Wiederherstellungswörtern",
+  haveWords: "Mit Wiederherstellungswörtern oder Passkey",
   done: "Fertig",
   linkTitle: "Dieses Gerät verbinden",
   linkLead:
@@ -321,12 +321,23 @@ export const de = {
   deviceRename: (name: string) => `${name} umbenennen`,
   deviceRenameTitle: "Gerät umbenennen",
   deviceNameField: "Name des Geräts",
-  recoverTitle: "Mit Wörtern zurückkommen",
-  recoverLead:
-    "Geben Sie Ihre 24 Wörter ein. Sie bringen Ihre Unterhaltungen und Ihren Verlauf auf dieses Gerät zurück.",
+  recoverTitle: "Zurückkommen",
+  recoverLead: "Ihre 24 Wörter oder ein Passkey bringen Ihre Unterhaltungen und Ihren Verlauf auf dieses Gerät zurück.",
   recoverWords: "Ihre 24 Wörter",
   recover: "Wiederherstellen",
   recoverWrong: "Eines der Wörter stimmt nicht, oder es sind nicht 24.",
+  recoverPasskey: "Mit Passkey wiederherstellen",
+  recoverUnknownPasskey: "Dieser Passkey gilt hier nicht oder nicht mehr. Ihre 24 Wörter bringen ebenso alles zurück.",
+  recoverShut: "Dieser Passkey öffnet die Sicherung von hier aus nicht. Geben Sie bitte Ihre 24 Wörter ein.",
+  recoverAgain:
+    "Das hat zu lange gedauert. Nehmen Sie den Passkey noch einmal: Es geht dort weiter, wo es aufgehört hat.",
+  recoverTrouble: {
+    unsupported: "Dieser Browser kann hier keinen Passkey verwenden. Geben Sie bitte Ihre 24 Wörter ein.",
+    no_prf:
+      "Was diesen Passkey aufbewahrt, kann damit keine Sicherung öffnen (es fehlt die Erweiterung PRF). Geben Sie bitte Ihre 24 Wörter ein.",
+    taken: "Diesen Passkey gibt es schon.",
+    off: "Es wurde kein Passkey verwendet. Versuchen Sie es noch einmal, oder geben Sie Ihre 24 Wörter ein.",
+  },
   recoverUnknown: "Zu diesen Wörtern gibt es hier nichts. Vielleicht haben Sie später neue Wörter bekommen.",
   keepTitle: "Wiederherstellung",
   keepLead:
@@ -340,7 +351,7 @@ export const de = {
   keepShow: "Wörter aufschreiben",
   keepNew: "Neue Wörter",
   keepNewQuestion: "Neue Wörter machen?",
-  keepNewHelp: "Die alten Wörter gelten dann nicht mehr.",
+  keepNewHelp: "Die alten Wörter gelten dann nicht mehr, und Passkeys müssen Sie neu anlegen.",
   keepBackup: {
     none: "",
     current: "Die verschlüsselte Sicherung ist aktuell.",
@@ -356,7 +367,28 @@ export const de = {
     "Schreiben oder drucken Sie diese Wörter in ihrer Reihenfolge, und bewahren Sie sie dort auf, wo sie niemand sonst findet. Wer sie hat, kann alles lesen.",
   sheetQr: "QR-Code der 24 Wörter",
   sheetFor: (name: string, organisation: string) => `${name}, ${organisation}`,
-  sheetHow: "Damit kommen Sie zurück: Kuvert öffnen, „Mit Wiederherstellungswörtern“ wählen, die Wörter eingeben.",
+  passkeysTitle: "Passkeys",
+  passkeysLead:
+    "Ein zweiter Weg zurück, ohne Wörter einzugeben: Ihr Telefon, Ihr Computer oder ein Sicherheitsschlüssel öffnet dieselbe Sicherung. Die 24 Wörter gelten weiter.",
+  passkeyFirstWords: "Erst brauchen Sie Ihre 24 Wörter; dann können Sie einen Passkey hinzufügen.",
+  passkeyElsewhere: "Passkeys fügen Sie auf dem Gerät hinzu, auf dem Sie Ihre Wörter bekommen haben.",
+  passkeyAdd: "Passkey hinzufügen",
+  passkeyAddLead:
+    "Ihr Browser fragt Sie gleich nach Fingerabdruck, Gesicht oder PIN. Der Server kann mit dem Ergebnis nichts öffnen. Gleicht ein Anbieter Ihre Passkeys ab, hängt Ihre Sicherung auch an Ihrem Konto dort.",
+  passkeyName: "Name des Passkeys",
+  passkeyMake: "Passkey anlegen",
+  passkeyMade: (date: string) => `Angelegt ${date}`,
+  passkeyRemoveQuestion: (name: string) => `Passkey „${name}“ entfernen?`,
+  passkeyRemoveHelp: "Er öffnet dann nichts mehr. Ihre Wörter und andere Passkeys gelten weiter.",
+  passkeyTrouble: {
+    unsupported: "Dieser Browser kann hier keine Passkeys verwenden. Ihre 24 Wörter bringen ebenso alles zurück.",
+    no_prf:
+      "Dieser Passkey könnte die Sicherung nicht öffnen (es fehlt die Erweiterung PRF) und wurde nicht hinzugefügt. Verwenden Sie Ihre 24 Wörter oder einen anderen Passkey.",
+    taken: "Dort gibt es schon einen Ihrer Passkeys.",
+    off: "Es wurde kein Passkey angelegt.",
+  },
+  sheetHow:
+    "Damit kommen Sie zurück: Kuvert öffnen, „Mit Wiederherstellungswörtern oder Passkey“ wählen, die Wörter eingeben.",
   sheetPrint: "Drucken",
   sheetWritten: "Aufgeschrieben",
   sheetConfirm: "Bitte geben Sie zur Sicherheit drei der Wörter ein.",

@@ -281,7 +281,7 @@ export const en: Words = {
 
   returning: "Been here before",
   haveDevice: "I have a device already",
-  haveWords: "Recover with words",
+  haveWords: "Recover with words or passkey",
   done: "Done",
   linkTitle: "Link this device",
   linkLead:
@@ -310,11 +310,23 @@ export const en: Words = {
   deviceRename: (name) => `Rename ${name}`,
   deviceRenameTitle: "Rename device",
   deviceNameField: "Name of the device",
-  recoverTitle: "Come back with words",
-  recoverLead: "Enter your 24 words. They bring your conversations and your history back to this device.",
+  recoverTitle: "Come back",
+  recoverLead: "Your 24 words or a passkey bring your conversations and your history back to this device.",
   recoverWords: "Your 24 words",
   recover: "Recover",
   recoverWrong: "One of the words is not right, or there are not 24.",
+  recoverPasskey: "Recover with a passkey",
+  recoverUnknownPasskey:
+    "This passkey is of no use here, or not any more. Your 24 words bring everything back as well.",
+  recoverShut: "This passkey does not open the backup from here. Please enter your 24 words.",
+  recoverAgain: "That took too long. Use the passkey once more: it continues where it stopped.",
+  recoverTrouble: {
+    unsupported: "This browser cannot use a passkey here. Please enter your 24 words.",
+    no_prf:
+      "What keeps this passkey cannot open a backup with it (it lacks the PRF extension). Please enter your 24 words.",
+    taken: "This passkey exists already.",
+    off: "No passkey was used. Try once more, or enter your 24 words.",
+  },
   recoverUnknown: "There is nothing here for these words. Perhaps you were given new ones later.",
   keepTitle: "Recovery",
   keepLead:
@@ -328,7 +340,7 @@ export const en: Words = {
   keepShow: "Write down the words",
   keepNew: "New words",
   keepNewQuestion: "Make new words?",
-  keepNewHelp: "The old words will be of no use any more.",
+  keepNewHelp: "The old words will be of no use any more, and passkeys have to be made anew.",
   keepBackup: {
     none: "",
     current: "The encrypted backup is up to date.",
@@ -343,7 +355,27 @@ export const en: Words = {
     "Write or print these words in their order, and keep them where nobody else finds them. Whoever has them can read everything.",
   sheetQr: "QR code of the 24 words",
   sheetFor: (name, organisation) => `${name}, ${organisation}`,
-  sheetHow: "This is how you come back: open Kuvert, choose “Recover with words”, enter the words.",
+  passkeysTitle: "Passkeys",
+  passkeysLead:
+    "A second way back, without typing words: your phone, your computer or a security key opens the same backup. The 24 words stay good.",
+  passkeyFirstWords: "You need your 24 words first; then you can add a passkey.",
+  passkeyElsewhere: "Passkeys are added on the device on which you were given your words.",
+  passkeyAdd: "Add a passkey",
+  passkeyAddLead:
+    "Your browser is about to ask for a fingerprint, your face or a PIN. The server can open nothing with what comes of it. Where a provider synchronises your passkeys, your backup depends on your account there, too.",
+  passkeyName: "Name of the passkey",
+  passkeyMake: "Make passkey",
+  passkeyMade: (date) => `Made ${date}`,
+  passkeyRemoveQuestion: (name) => `Remove passkey “${name}”?`,
+  passkeyRemoveHelp: "It opens nothing any more then. Your words and other passkeys stay good.",
+  passkeyTrouble: {
+    unsupported: "This browser cannot use passkeys here. Your 24 words bring everything back as well.",
+    no_prf:
+      "This passkey could not open the backup (it lacks the PRF extension) and was not added. Use your 24 words or another passkey.",
+    taken: "One of your passkeys is there already.",
+    off: "No passkey was made.",
+  },
+  sheetHow: "This is how you come back: open Kuvert, choose “Recover with words or passkey”, enter the words.",
   sheetPrint: "Print",
   sheetWritten: "Written down",
   sheetConfirm: "Please enter three of the words, to be sure.",

@@ -7,6 +7,7 @@ import type {
   InvitePreview,
   InviteView,
   MessageView,
+  PasskeyView,
   Snapshot,
 } from "../../../client/engine/view.ts";
 import type { ConversationId, DeviceId, InviteId } from "../../../schemas/ids.ts";
@@ -19,6 +20,7 @@ export interface FakeState {
   readonly preview?: InvitePreview | Refusal;
   readonly devices?: readonly DeviceView[];
   readonly words?: readonly string[];
+  readonly passkeys?: readonly PasskeyView[];
   readonly invites?: readonly InviteView[];
 }
 
@@ -155,6 +157,12 @@ export function createFakeEngine(state: FakeState): FakeEngine {
     recoveryWords: async () => state.words ?? [],
     confirmWords: async () => true,
     recover: async () => undefined,
+    passkeys: async () => state.passkeys ?? [],
+    offerPasskey: async () => ({ challenge: "AAAA", user: { id: "AAAA", name: "Anna" }, taken: [] }),
+    addPasskey: async () => undefined,
+    removePasskey: async () => undefined,
+    passkeyChallenge: async () => "AAAA",
+    recoverByPasskey: async () => undefined,
     backUp: async () => undefined,
     settled: async () => undefined,
     close: async () => undefined,

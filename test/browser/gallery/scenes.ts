@@ -1,7 +1,7 @@
 // The states the gallery can show: a small bakery's day, and the moments one hopes never to see.
 
 import type { ConversationView, MessageView, Snapshot } from "../../../client/engine/view.ts";
-import type { ConversationId, DeviceId, InviteId, MemberId, TenantId } from "../../../schemas/ids.ts";
+import type { ConversationId, DeviceId, InviteId, MemberId, PasskeyId, TenantId } from "../../../schemas/ids.ts";
 import { DEFAULT_POLICY } from "../../../schemas/policy.ts";
 import { Refusal, type RefusalCode } from "../../../schemas/refusal.ts";
 import type { FakeState } from "./fake-engine.ts";
@@ -256,6 +256,22 @@ export function scene(name: string): FakeState {
         revoked: true,
         own: false,
         lockedOut: false,
+      },
+    ],
+    passkeys: [
+      {
+        id: id<PasskeyId>("p"),
+        name: "iPhone von Anna",
+        credential: "AAAA",
+        createdAt: now - 9 * DAY,
+        usedAt: now - DAY,
+      },
+      {
+        id: id<PasskeyId>("q"),
+        name: "Sicherheitsschlüssel im Tresor",
+        credential: "AAAB",
+        createdAt: now,
+        usedAt: null,
       },
     ],
     invites: [
