@@ -1,12 +1,15 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { decodeRecord, type IntentRecord } from "../../client/engine/records.ts";
 import { toBase64url } from "../../schemas/bytes.ts";
 import { encodeCbor } from "../../schemas/cbor.ts";
 import { chain, digestOf } from "../../schemas/chain.ts";
 import type { ClientFrame, EnvelopesFrame } from "../../schemas/frames.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import { Company, type Person } from "../support/company.ts";
+import { Nonces } from "../support/nonces.ts";
 import { RealServer } from "../support/real-server.ts";
 import type { Incoming } from "../support/tampered-socket.ts";
+import { WireTap } from "../support/wire-tap.ts";
 
 let server: RealServer;
 let company: Company;
@@ -59,10 +62,14 @@ describe("a crash at any write loses nothing, repeats nothing and reuses no key"
   test("C1, C2: a crash of the sender", { timeout: 120_000 }, async () => {
     const { anna, bert, id } = await three();
     const wire = new Wire();
+    const tap = new WireTap();
+    const nonces = new Nonces();
+    nonces.note((await anna.store.scan("groups")).map(({ key, value }) => ({ table: "groups", key, value })));
+    const tampering = tap.tampering({ outgoing: wire.note });
     const expected: string[] = [];
     let deaths = 0;
     for (let write = 1; write <= 14; write++) {
-      await anna.reopen({ diesAtWrite: write, tampering: { outgoing: wire.note } });
+      await anna.reopen({ diesAtWrite: write, tampering });
       const text = `Versuch ${write}`;
       const durable = await anna.engine.send(id, text).then(
         () => true,
@@ -73,12 +80,13 @@ describe("a crash at any write loses nothing, repeats nothing and reuses no key"
       if (anna.isDead) deaths++;
     }
     expect(deaths).toBeGreaterThan(4);
-    await anna.reopen({ tampering: { outgoing: wire.note } });
+    await anna.reopen({ tampering });
     await anna.settled();
     await bert.shows(id, expected);
     expect(await anna.texts(id)).toEqual(expected);
     expect(wire.sent.size).toBe(expected.length);
     for (const ciphertexts of wire.sent.values()) expect(ciphertexts.size).toBe(1);
+    expect(await nonces.judge(tap.left)).toEqual({ faults: [], keys: expected.length });
   });
 
   test("C5: a crash of the receiver", { timeout: 120_000 }, async () => {
@@ -180,6 +188,41 @@ describe("the network may do what it likes", () => {
     await anna.engine.send(id, "drei");
     await bert.shows(id, ["eins", "zwei", "drei"]);
     expect(isSealing).toBe(false);
+  });
+
+  test("C16: a text sealed anew for a new epoch is not overtaken by a newer one on the same socket", async () => {
+    const { anna, bert, carl, id } = await three();
+    let swallowed = 0;
+    const outgoing = (frame: ClientFrame): readonly ClientFrame[] =>
+      frame.type === "send" && swallowed++ === 0 ? [] : [frame];
+    await anna.reopen({ tampering: { outgoing } });
+    await anna.settled();
+    await anna.engine.send(id, "eins");
+    await until(() => swallowed === 1);
+    await bert.engine.add(id, [carl.id]);
+    await until(() => anna.engine.snapshot().conversations[0]?.members.length === 3);
+    await anna.engine.send(id, "zwei");
+    await bert.shows(id, ["eins", "zwei"]);
+    await carl.shows(id, ["eins", "zwei"]);
+  });
+
+  test("C16: a text that does not fit into the socket now is not overtaken by a smaller one", async () => {
+    const { anna, bert, id } = await three();
+    // Room for a short text, none for a long one
+    let waiting = 4 * 1024 * 1024 - 4_000;
+    let sent = 0;
+    const outgoing = (frame: ClientFrame): readonly ClientFrame[] => {
+      if (frame.type === "send") sent++;
+      return [frame];
+    };
+    await anna.reopen({ tampering: { outgoing, waiting: () => waiting } });
+    await anna.settled();
+    const texts = ["lang".padEnd(7_000, "."), "kurz"];
+    await Promise.all(texts.map((text) => anna.engine.send(id, text)));
+    await until(async () => (await anna.store.scan("intents")).every(({ value }) => isSealed(value)));
+    expect(sent).toBe(0);
+    waiting = 0;
+    await bert.shows(id, texts);
   });
 
   test("C4, O13: every frame twice, both ways: each line once", async () => {
@@ -346,6 +389,8 @@ describe("a device that cannot follow lets itself in again", () => {
     await anna.shows(id, ["willkommen", "danke"]);
   });
 });
+
+const isSealed = (intent: Uint8Array): boolean => decodeRecord<IntentRecord>(intent).sealed !== null;
 
 /** Leaves one envelope out for its reader and makes everything after it fit again. */
 class Fork {

@@ -15,6 +15,8 @@ export type Incoming = ServerFrame | MailboxServerFrame;
 export interface Tampering {
   incoming?: (frame: Incoming, url: string) => readonly Incoming[];
   outgoing?: (frame: ClientFrame, url: string) => readonly ClientFrame[];
+  /** How many bytes seem to wait in the socket. */
+  waiting?: () => number;
 }
 
 /** A constructor to hand to an engine. `tampering` may be changed at any time. */
@@ -63,7 +65,7 @@ export function tamperedSocket(tampering: Tampering): {
     }
 
     get bufferedAmount(): number {
-      return this.#socket.bufferedAmount;
+      return tampering.waiting?.() ?? this.#socket.bufferedAmount;
     }
 
     send(data: string | Uint8Array<ArrayBuffer>): void {
