@@ -4,7 +4,7 @@
 import { type ChildProcess, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
 import { unstable_getMiniflareWorkerOptions, unstable_readConfig, unstable_splitSqlQuery } from "wrangler";
@@ -17,6 +17,8 @@ export interface ServeOptions {
   readonly port: number;
   /** The folder of everything that must survive a restart. */
   readonly state: string;
+  /** What to serve: `dist/` unless told. */
+  readonly dist?: string;
   readonly residency?: "simulated" | "platform";
   /** Replaces every rate limit of wrangler.toml, for tests and benchmarks. */
   readonly requestsPerMinute?: number;
@@ -122,7 +124,15 @@ function watchRuntime() {
   };
 }
 
-/** Serves dist/ (see build.ts) until stopped. Rejects when the port or the state folder is taken. */
+/** A copy of what is built: a later build would take files away that pages and a restarted runtime still ask for. */
+function copyOf(dist: string, state: string): string {
+  const copy = join(state, "built");
+  rmSync(copy, { recursive: true, force: true });
+  for (const product of ["ui", "worker"]) cpSync(join(dist, product), join(copy, product), { recursive: true });
+  return copy;
+}
+
+/** Serves a copy of dist/ (see build.ts) until stopped. Rejects when the port or the state folder is taken. */
 export async function serve(options: ServeOptions): Promise<Server> {
   const {
     port,
@@ -135,8 +145,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
   } = options;
   mkdirSync(state, { recursive: true, mode: 0o700 });
   const held = lock(state);
+  const built = copyOf(options.dist ?? join(root, "dist"), state);
   const { workerOptions } = unstable_getMiniflareWorkerOptions(config);
-  const { bindings = {} } = workerOptions as { bindings?: Record<string, string> };
+  const { bindings = {}, assets } = workerOptions as { bindings?: Record<string, string>; assets?: object };
   if (requestsPerMinute !== undefined) {
     for (const { simple } of Object.values(workerOptions.ratelimits ?? {})) simple.limit = requestsPerMinute;
   }
@@ -147,8 +158,9 @@ export async function serve(options: ServeOptions): Promise<Server> {
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       ...workerOptions,
-      modules: [{ type: "ESModule", path: join(root, "dist/worker/index.js") }],
-      modulesRoot: join(root, "dist/worker"),
+      modules: [{ type: "ESModule", path: join(built, "worker/index.js") }],
+      modulesRoot: join(built, "worker"),
+      assets: { ...assets, directory: join(built, "ui") },
       bindings: { ...bindings, ...rate, ...operator, RESIDENCY: residency, TOKEN_SECRET: tokenSecret(state) },
       host: port === 0 ? "127.0.0.1" : "localhost",
       port,

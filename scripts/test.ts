@@ -16,6 +16,7 @@ interface Check {
 
 const checks: readonly Check[] = [
   { title: "MLS patch applied", command: ["node", "scripts/check-patch.ts"] },
+  { title: "lockfile", command: ["node", "scripts/check-lockfile.ts"] },
   { title: "format and lint", command: ["biome", "ci", `--colors=${process.stdout.isTTY ? "force" : "off"}`, "."] },
   // `--force`: an incremental build does not notice a new file of global declarations.
   { title: "types and import directions", command: ["tsc", "-b", "--force"] },

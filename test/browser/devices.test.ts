@@ -1,40 +1,16 @@
 // A second device and a lost one, as people meet them: two browser profiles of the same person, against the real runtime.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Server, serve } from "../../scripts/server.ts";
-import { launch, openProfile } from "./support/chromium.ts";
-import { Person } from "./support/person.ts";
+import { expect, test } from "vitest";
+import type { Person } from "./support/person.ts";
+import { setStage } from "./support/stage.ts";
 
-let state: string;
-let server: Server;
-let browser: Browser;
-beforeAll(async () => {
-  state = mkdtempSync(join(tmpdir(), "kuvert-devices-"));
-  server = await serve({ port: 0, state, requestsPerMinute: 10_000, quiet: true });
-  browser = await launch();
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-  rmSync(state, { recursive: true, force: true });
-});
-
-const arrive = async (): Promise<Person> => Person.at(await openProfile(browser));
-
-async function leaveAll(people: readonly Person[]): Promise<void> {
-  const complaints = people.flatMap((person) => person.complaints);
-  for (const { context } of people) await context.close();
-  expect(complaints).toEqual([]);
-}
+const stage = setStage("devices");
+const { arrive, leaveAll } = stage;
 
 /** Two people of a company who have talked. */
 async function talk(organisation: string): Promise<{ anna: Person; ben: Person }> {
   const [anna, ben] = [await arrive(), await arrive()];
-  await anna.signUp(server.url, organisation, "Anna Sommer");
+  await anna.signUp(stage.url, organisation, "Anna Sommer");
   await ben.join(await anna.invite("1 Person"), "Ben Aydın");
   await ben.start(["Anna Sommer"], "Backstube");
   await ben.send("Brot ist im Ofen");
@@ -58,7 +34,7 @@ const digitsOf = ({ page }: Person): Promise<string | null> => page.locator(".di
 async function link(anna: Person): Promise<Person> {
   const code = await showCode(anna);
   const phone = await arrive();
-  await phone.page.goto(server.url);
+  await phone.page.goto(stage.url);
   await phone.page.getByRole("button", { name: "Ich habe schon ein Gerät" }).click();
   await phone.page.getByLabel("Code des anderen Geräts").fill(code.toLowerCase().replaceAll("-", " "));
   await phone.page.getByRole("button", { name: "Weiter" }).click();
@@ -148,12 +124,12 @@ test("U24: an admin signs a member's device out from a conversation; it is shut 
 
 test("G9: the address of the QR code opens the digits by itself; a no on the first device lets nobody in", async () => {
   const anna = await arrive();
-  await anna.signUp(server.url, "Imkerei Holm", "Anna Holm");
+  await anna.signUp(stage.url, "Imkerei Holm", "Anna Holm");
   const code = await showCode(anna);
   const phone = await arrive();
-  await phone.page.goto(`${server.url}/link#${code}`);
+  await phone.page.goto(`${stage.url}/link#${code}`);
   await phone.page.getByRole("heading", { name: "Ziffern vergleichen" }).waitFor();
-  expect(phone.page.url()).toBe(`${server.url}/link`);
+  expect(phone.page.url()).toBe(`${stage.url}/link`);
   await anna.page.getByRole("button", { name: "Nein" }).click();
   await anna.page.getByText("Das Gerät wurde nicht hinzugefügt.").waitFor();
   await phone.page.getByText("Dieser Code gilt nicht mehr").waitFor();
@@ -187,7 +163,7 @@ test("G10: the words are asked for until three were entered again, and bring eve
   await anna.context.close();
 
   const again = await arrive();
-  await again.page.goto(server.url);
+  await again.page.goto(stage.url);
   await again.page.getByRole("button", { name: "Mit Wiederherstellungswörtern" }).click();
   await again.page.getByLabel("Ihre 24 Wörter").fill(words.slice(1).join(" "));
   await again.page.getByRole("button", { name: "Wiederherstellen" }).click();

@@ -1,39 +1,14 @@
 // What a company's people change about it and their conversations, in Chromium against the real runtime.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Server, serve } from "../../scripts/server.ts";
-import { launch, openProfile } from "./support/chromium.ts";
-import { Person } from "./support/person.ts";
+import { expect, test } from "vitest";
+import { setStage } from "./support/stage.ts";
 
-let state: string;
-let server: Server;
-let browser: Browser;
-beforeAll(async () => {
-  state = mkdtempSync(join(tmpdir(), "kuvert-settings-"));
-  server = await serve({ port: 0, state, requestsPerMinute: 10_000, quiet: true });
-  browser = await launch();
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-  rmSync(state, { recursive: true, force: true });
-});
-
-const arrive = async (): Promise<Person> => Person.at(await openProfile(browser));
-
-async function leaveAll(people: readonly Person[]): Promise<void> {
-  const complaints = people.flatMap((person) => person.complaints);
-  for (const { context } of people) await context.close();
-  expect(complaints).toEqual([]);
-}
+const stage = setStage("settings");
+const { arrive, leaveAll } = stage;
 
 test("U13: name, lifetime, removal and leaving reach everybody in a conversation", async () => {
   const [anna, ben, carla] = [await arrive(), await arrive(), await arrive()];
-  await anna.signUp(server.url, "Bäckerei Sommer", "Anna Sommer");
+  await anna.signUp(stage.url, "Bäckerei Sommer", "Anna Sommer");
   const link = await anna.invite("5 Personen");
   await ben.join(link, "Ben Aydın");
   await carla.join(link, "Carla Winkler");
@@ -72,7 +47,7 @@ test("U13: name, lifetime, removal and leaving reach everybody in a conversation
 
 test("U14: an invitation that was withdrawn, and one that was used, say so", async () => {
   const [anna, ben] = [await arrive(), await arrive()];
-  await anna.signUp(server.url, "Imkerei Holm", "Anna Holm");
+  await anna.signUp(stage.url, "Imkerei Holm", "Anna Holm");
   const single = await anna.invite("1 Person");
   await ben.join(single, "Ben Holm");
   const withdrawn = await anna.invite("5 Personen");
@@ -98,7 +73,7 @@ test("U14: an invitation that was withdrawn, and one that was used, say so", asy
 
 test("U15: a device that was signed out says so at once, and begins anew with nothing left of the old", async () => {
   const [anna, ben] = [await arrive(), await arrive()];
-  await anna.signUp(server.url, "Gärtnerei Blum", "Anna Blum");
+  await anna.signUp(stage.url, "Gärtnerei Blum", "Anna Blum");
   await ben.join(await anna.invite("1 Person"), "Ben Blum");
   await ben.start(["Anna Blum"]);
   await ben.send("Das bleibt nicht hier");
@@ -116,7 +91,7 @@ test("U15: a device that was signed out says so at once, and begins anew with no
 
 test("U16: language and colours are switched at once and stay after a reload", async () => {
   const anna = await arrive();
-  await anna.signUp(server.url, "Werkstatt Kern", "Anna Kern");
+  await anna.signUp(stage.url, "Werkstatt Kern", "Anna Kern");
   await anna.page.getByRole("button", { name: "Einstellungen" }).click();
   await anna.page.getByRole("button", { name: "Dunkel" }).click();
   await anna.page.getByRole("button", { name: "English" }).click();
@@ -130,7 +105,7 @@ test("U16: language and colours are switched at once and stay after a reload", a
 
 test("U17: what came while one looked elsewhere is counted, marked where it begins, and read once seen", async () => {
   const [anna, ben] = [await arrive(), await arrive()];
-  await anna.signUp(server.url, "Kanzlei Lot", "Anna Lot");
+  await anna.signUp(stage.url, "Kanzlei Lot", "Anna Lot");
   await ben.join(await anna.invite("1 Person"), "Ben Lot");
   await ben.start(["Anna Lot"], "Termine");
   await ben.start(["Anna Lot"]);

@@ -123,25 +123,32 @@ export async function findStanding(tenant: TenantId, db: D1Database, device: Dev
   return row && v.parse(Standing, row);
 }
 
+/** A device, and when something happened to it, in ms. */
+interface Moment {
+  readonly device: DeviceId;
+  readonly now: number;
+}
+
 /** Notes that a device has signed in. @throws {Refusal} unavailable */
-export async function touchDevice(
-  tenant: TenantId,
-  db: D1Database,
-  { device, now }: { readonly device: DeviceId; readonly now: number },
-): Promise<void> {
-  await rowsOf(
-    db,
-    db.prepare("UPDATE devices SET last_used_at = ? WHERE tenant_id = ? AND id = ?").bind(now, tenant, device),
-  );
+export function touchDevice(tenant: TenantId, db: D1Database, { device, now }: Moment): Promise<void> {
+  return change(tenant, db, {
+    device,
+    value: now,
+    statement: "UPDATE devices SET last_used_at = ?1 WHERE tenant_id = ?2 AND id = ?3",
+  });
 }
 
 /** Gives a device another name. @throws {Refusal} unavailable */
-export async function renameDevice(
+export function renameDevice(
   tenant: TenantId,
   db: D1Database,
   { device, name }: { readonly device: DeviceId; readonly name: string },
 ): Promise<void> {
-  await rowsOf(db, db.prepare("UPDATE devices SET name = ? WHERE tenant_id = ? AND id = ?").bind(name, tenant, device));
+  return change(tenant, db, {
+    device,
+    value: name,
+    statement: "UPDATE devices SET name = ?1 WHERE tenant_id = ?2 AND id = ?3",
+  });
 }
 
 /** Notes what a device says it is. @throws {Refusal} unavailable */
@@ -154,27 +161,27 @@ export async function describeDevice(
 }
 
 /** Revokes a device. @throws {Refusal} unavailable */
-export async function revokeDevice(
-  tenant: TenantId,
-  db: D1Database,
-  { device, now }: { readonly device: DeviceId; readonly now: number },
-): Promise<void> {
-  const statement = db.prepare(
-    "UPDATE devices SET revoked_at = ? WHERE tenant_id = ? AND id = ? AND revoked_at IS NULL",
-  );
-  await rowsOf(db, statement.bind(now, tenant, device));
+export function revokeDevice(tenant: TenantId, db: D1Database, { device, now }: Moment): Promise<void> {
+  const statement = "UPDATE devices SET revoked_at = ?1 WHERE tenant_id = ?2 AND id = ?3 AND revoked_at IS NULL";
+  return change(tenant, db, { device, value: now, statement });
 }
 
 /** Notes that the mailbox has taken the revocation over. @throws {Refusal} unavailable */
-export async function expelDevice(
+export function expelDevice(tenant: TenantId, db: D1Database, { device, now }: Moment): Promise<void> {
+  const statement = "UPDATE devices SET expelled_at = ?1 WHERE tenant_id = ?2 AND id = ?3 AND revoked_at IS NOT NULL";
+  return change(tenant, db, { device, value: now, statement });
+}
+
+async function change(
   tenant: TenantId,
   db: D1Database,
-  { device, now }: { readonly device: DeviceId; readonly now: number },
+  {
+    device,
+    value,
+    statement,
+  }: { readonly device: DeviceId; readonly value: number | string; readonly statement: string },
 ): Promise<void> {
-  const statement = db.prepare(
-    "UPDATE devices SET expelled_at = ? WHERE tenant_id = ? AND id = ? AND revoked_at IS NOT NULL",
-  );
-  await rowsOf(db, statement.bind(now, tenant, device));
+  await rowsOf(db, db.prepare(statement).bind(value, tenant, device));
 }
 
 /** Revoked devices whose mailbox has not confirmed yet. @throws {Refusal} unavailable */
