@@ -4,6 +4,7 @@
 import { parseArgs } from "node:util";
 import { devices, invite, join, members, revoke, signup } from "./account-commands.ts";
 import { type Command, OPTIONS, type OptionName } from "./command.ts";
+import { policy, removeMember, role } from "./company-commands.ts";
 import {
   add,
   conversations,
@@ -27,6 +28,9 @@ export const COMMANDS = {
   invite,
   join,
   members,
+  role,
+  "remove-member": removeMember,
+  policy,
   conversations,
   create,
   add,

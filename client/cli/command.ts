@@ -15,6 +15,10 @@ export const OPTIONS = {
   title: "TITLE",
   expires: "DURATION",
   limit: "N",
+  retention: "DURATION",
+  shortest: "DURATION",
+  longest: "DURATION",
+  default: "DURATION|off",
 } as const;
 export type OptionName = keyof typeof OPTIONS;
 

@@ -124,6 +124,12 @@ class Messenger implements Engine {
 
   revokeInvite: Engine["revokeInvite"] = (invite) => this.#ready.api.revokeInvite(invite);
 
+  setPolicy: Engine["setPolicy"] = (policy) => this.#decide((api) => api.setPolicy(policy));
+
+  setRole: Engine["setRole"] = (member, role) => this.#decide((api) => api.setRole(member, role));
+
+  removeMember: Engine["removeMember"] = (member) => this.#decide((api) => api.removeMember(member));
+
   create: Engine["create"] = async ({ title, members }) => {
     const { conversations, account } = this.#ready;
     const others = [...new Set(members)].filter((member) => member !== account.member.id);
@@ -315,6 +321,13 @@ class Messenger implements Engine {
     const account = this.#session?.account ?? this.#ended;
     if (this.#session === null || account?.state === "ended") throw new Refusal(account?.code ?? "unauthenticated");
     return this.#session;
+  }
+
+  /** Changes something about the company and fetches what it has become. */
+  async #decide(change: (api: Session["api"]) => Promise<void>): Promise<void> {
+    const session = this.#ready;
+    await change(session.api);
+    session.refresh();
   }
 
   #mustBeFresh(): void {

@@ -232,6 +232,11 @@ export interface Engine {
   invite(input: { role: "admin" | "member"; uses: number; expiresIn: number }): Promise<string>;
   invites(): Promise<readonly InviteView[]>;
   revokeInvite(invite: InviteId): Promise<void>;
+  /** What holds for every message of the company from now on; for owner and admins, as the next two. */
+  setPolicy(policy: Policy): Promise<void>;
+  setRole(member: MemberId, role: "admin" | "member"): Promise<void>;
+  /** Puts a member out of the company, with all devices and from every conversation. */
+  removeMember(member: MemberId): Promise<void>;
   /** Founds a conversation; two people without a title make a direct one, and the same two get the same one again. */
   create(input: { title: string | null; members: readonly MemberId[] }): Promise<ConversationId>;
   add(conversation: ConversationId, members: readonly MemberId[]): Promise<void>;

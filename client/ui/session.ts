@@ -20,7 +20,7 @@ export interface Session {
   others(conversation: ConversationView): readonly MemberId[];
   /** What to call a conversation: its title, or the people in it. */
   title(conversation: ConversationView): string;
-  /** Whether one may invite, and remove others from any conversation. */
+  /** Whether one may invite, decide about people and messages of the company, and remove others from any conversation. */
   manages(): boolean;
 }
 

@@ -123,6 +123,31 @@ const SCREENS: readonly Screen[] = [
     shows: ["Dieser Browser kann hier keinen Passkey verwenden", "This browser cannot use a passkey here"],
     act: press(/Mit Passkey wiederherstellen|Recover with a passkey/),
   },
+  {
+    name: "settings-role",
+    path: "/settings?scene=busy",
+    shows: ["Lädt außerdem ein", "Also invites"],
+    act: press(/^(Rolle von Ben Aydın ändern|Change the role of Ben Aydın)/),
+  },
+  {
+    name: "settings-remove",
+    path: "/settings?scene=busy",
+    shows: ["Ben Aydın aus dem Unternehmen entfernen?", "Remove Ben Aydın from the company?"],
+    act: async (page) => {
+      await press(/^(Rolle von Ben Aydın ändern|Change the role of Ben Aydın)/)(page);
+      await press(/^(Entfernen|Remove) …$/)(page);
+    },
+  },
+  {
+    name: "settings-policy",
+    path: "/settings?scene=busy",
+    shows: ["Die kürzeste Lebensdauer ist länger", "The shortest lifetime is longer"],
+    act: async (page) => {
+      await press(/^(Ändern|Change)$/)(page);
+      await page.getByLabel(/^(Längste Lebensdauer|Longest lifetime)$/).selectOption({ index: 2 });
+      await page.getByLabel(/^(Kürzeste Lebensdauer|Shortest lifetime)$/).selectOption({ index: 3 });
+    },
+  },
   { name: "unknown", path: `/c/${"n".repeat(21)}A?scene=busy`, shows: ["gibt es hier nicht", "no such conversation"] },
   { name: "broken", path: "/c/cBrokenxxxxxxxxxxxxxxA?scene=busy", shows: ["nicht lückenlos", "without gaps"] },
   {
@@ -158,6 +183,7 @@ const SCREENS: readonly Screen[] = [
     act: press(/Sperre einschalten|Turn on the lock/),
   },
   { name: "ended", path: "/?scene=ended", shows: ["Dieser Browser ist abgemeldet", "This browser is signed out"] },
+  { name: "suspended", path: "/?scene=suspended", shows: ["Das Unternehmen ist gesperrt", "The company is suspended"] },
   { name: "crashed", path: "/?place=crashed", shows: ["Kuvert musste anhalten", "Kuvert had to stop"] },
 ];
 

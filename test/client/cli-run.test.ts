@@ -6,6 +6,7 @@ import { Failure } from "../../client/cli/failure.ts";
 import { run, type World } from "../../client/cli/run.ts";
 import type { Engine, FindingView } from "../../client/engine/view.ts";
 import { type DeviceId, newId } from "../../schemas/ids.ts";
+import { DEFAULT_POLICY } from "../../schemas/policy.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import { FakeEngine, fakeConversation, fakeLine, fakeMember, fakeSnapshot } from "../support/command-engine.ts";
 
@@ -305,4 +306,70 @@ test("G26: pin, unpin, mute and unmute ask for what they say, and the list shows
   const { said, ended } = start(["conversations"], fake.engine());
   expect(await ended).toBe(0);
   expect(said.out).toMatch(/Backstube.*pinned, muted/);
+});
+
+describe("H54: owner and admins decide about the company", () => {
+  const [anna, ben] = [fakeMember("Anna", "owner"), fakeMember("Ben")];
+
+  test("H54: a role, and a removal", async () => {
+    const fake = new FakeEngine(fakeSnapshot({ members: [anna, ben] }));
+    const given = start(["role", "ben", "admin", "--json"], fake.engine());
+    expect(await given.ended).toBe(0);
+    expect(objects(given.said.out)).toEqual([{ type: "member", id: ben.id, name: "Ben", role: "admin" }]);
+    expect(fake.calls).toContainEqual(["setRole", ben.id, "admin"]);
+
+    const removed = start(["remove-member", "Ben"], fake.engine());
+    expect(await removed.ended).toBe(0);
+    expect(removed.said.out).toBe("Ben is no longer in the organisation.\n");
+    expect(fake.calls).toContainEqual(["removeMember", ben.id]);
+  });
+
+  test("H54: what nobody is, is no role; what the server refuses is said", async () => {
+    const fake = new FakeEngine(fakeSnapshot({ members: [anna, ben] }));
+    const refuse = () => Promise.reject(new Refusal("forbidden"));
+    expect(await start(["role", "Ben", "owner"], fake.engine()).ended).toBe(2);
+    expect(fake.calls.map(([name]) => name)).not.toContain("setRole");
+    const { said, ended } = start(["remove-member", "Anna"], fake.engine({ removeMember: refuse }));
+    expect(await ended).toBe(1);
+    expect(said.err).toMatch(/^kuvert: .+ \(forbidden\)\n$/);
+    expect(said.out).toBe("");
+  });
+
+  test("H54: the policy is shown, and changed only in what is given", async () => {
+    const fake = new FakeEngine();
+    const shown = start(["policy"], fake.engine());
+    expect(await shown.ended).toBe(0);
+    expect(shown.said.out.split("\n").map((line) => line.slice(23))).toEqual(["30d", "10s to 4w", "no timer", ""]);
+    expect(fake.calls.map(([name]) => name)).not.toContain("setPolicy");
+
+    const changed = start(["policy", "--retention", "90d", "--default", "1h", "--json"], fake.engine());
+    expect(await changed.ended).toBe(0);
+    const { minExpiry, maxExpiry } = DEFAULT_POLICY;
+    const policy = { minExpiry, maxExpiry, retention: 90 * 86_400_000, defaultExpiry: 3_600_000 };
+    expect(fake.calls).toContainEqual(["setPolicy", policy]);
+    expect(objects(changed.said.out)).toEqual([{ type: "policy", ...policy }]);
+
+    fake.change({ policy });
+    expect(await start(["policy", "--default", "off"], fake.engine()).ended).toBe(0);
+    expect(fake.calls).toContainEqual(["setPolicy", { ...policy, defaultExpiry: null }]);
+  });
+
+  test.each([
+    ["--retention", "366d"],
+    ["--retention", "23h"],
+    ["--shortest", "5s"],
+    ["--longest", "5w"],
+    ["--default", "soon"],
+  ])("H54: a policy that cannot be is understood by nobody: %s %s", async (option, value) => {
+    const fake = new FakeEngine();
+    expect(await start(["policy", option, value], fake.engine()).ended).toBe(2);
+    expect(fake.calls.map(([name]) => name)).not.toContain("setPolicy");
+  });
+
+  test("H54: a default outside the bounds is refused before it is sent", async () => {
+    const fake = new FakeEngine();
+    const argv = ["policy", "--shortest", "1m", "--longest", "1h", "--default", "2h"];
+    expect(await start(argv, fake.engine()).ended).toBe(2);
+    expect(fake.calls.map(([name]) => name)).not.toContain("setPolicy");
+  });
 });

@@ -1,6 +1,6 @@
 // Owns the screens on which nothing can be done here: another tab has the engine, the device is out, or there is a bug.
 
-import type { JSX } from "solid-js";
+import { type JSX, Show } from "solid-js";
 import type { RefusalCode } from "../../../schemas/refusal.ts";
 import { createAction } from "../action.ts";
 import { t } from "../language.ts";
@@ -18,8 +18,30 @@ export function Elsewhere(props: { onTake: () => void }): JSX.Element {
   );
 }
 
-/** Signed out for good. `onForget` deletes what is stored here. */
+/** Nobody of the company is served for the time being; everything is still here. */
+function Suspended(): JSX.Element {
+  return (
+    <Frame>
+      <h1>{t().suspendedTitle}</h1>
+      <p class="muted">{t().suspendedHelp}</p>
+      <button type="button" class="button primary wide" onClick={() => location.reload()}>
+        {t().suspendedAgain}
+      </button>
+    </Frame>
+  );
+}
+
+/** The device is not served any more. `onForget` deletes what is stored here. */
 export function Ended(props: { code: RefusalCode | null; onForget: () => Promise<void> }): JSX.Element {
+  return (
+    <Show when={props.code === "tenant_suspended"} fallback={<SignedOut code={props.code} onForget={props.onForget} />}>
+      <Suspended />
+    </Show>
+  );
+}
+
+/** Signed out for good. */
+function SignedOut(props: { code: RefusalCode | null; onForget: () => Promise<void> }): JSX.Element {
   const action = createAction();
   const reason = (): string => {
     if (props.code === "device_revoked") return t().endedRevoked;

@@ -1,10 +1,11 @@
 // Owns the company's invites: making one, handing its link over, and withdrawing what is still open.
 
-import { createResource, createSignal, createUniqueId, For, type JSX, Show } from "solid-js";
+import { createResource, createSignal, For, type JSX, Show } from "solid-js";
 import type { InviteView } from "../../engine/view.ts";
 import { createAction } from "../action.ts";
 import { minute } from "../clock.ts";
 import { explain, formatDate, formatDuration, t } from "../language.ts";
+import { Choice } from "../parts/choice.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { QrCode } from "../parts/qr-code.tsx";
@@ -14,35 +15,6 @@ const HOUR = 3_600_000;
 const ROLES = ["member", "admin"] as const;
 const USES = [1, 5, 10, 50];
 const EXPIRIES = [HOUR, 24 * HOUR, 7 * 24 * HOUR, 28 * 24 * HOUR];
-
-/** A labelled choice among a few values. */
-function Choice<Value extends string | number>(props: {
-  label: string;
-  values: readonly Value[];
-  name: (value: Value) => string;
-  value: Value;
-  onChange: (value: Value) => void;
-}): JSX.Element {
-  const id = createUniqueId();
-  const changed = (event: Event): void => {
-    const chosen = props.values[(event.target as HTMLSelectElement).selectedIndex];
-    if (chosen !== undefined) props.onChange(chosen);
-  };
-  return (
-    <div class="field">
-      <label for={id}>{props.label}</label>
-      <select id={id} class="input" onChange={changed}>
-        <For each={props.values}>
-          {(each) => (
-            <option value={each} selected={each === props.value}>
-              {props.name(each)}
-            </option>
-          )}
-        </For>
-      </select>
-    </div>
-  );
-}
 
 function Ready(props: { link: string }): JSX.Element {
   const [copied, setCopied] = createSignal(false);

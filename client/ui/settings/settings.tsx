@@ -1,81 +1,18 @@
 // Owns the page of everything about the company and this browser. It is loaded only when somebody goes there.
 
 import { For, type JSX, Show } from "solid-js";
-import { formatDuration, type Language, language, speak, t } from "../language.ts";
-import { Avatar } from "../parts/avatar.tsx";
+import { type Language, language, speak, t } from "../language.ts";
 import { Icon } from "../parts/icon.tsx";
 import { up } from "../route.ts";
-import { ResidencyNote } from "../screens/sign-up.tsx";
 import { useSession } from "../session.ts";
 import { type Theme, theme, wear } from "../theme.ts";
 import { AppLock } from "./app-lock.tsx";
 import { Devices } from "./devices.tsx";
 import { Invites } from "./invites.tsx";
+import { Members } from "./members.tsx";
 import { Passkeys } from "./passkeys.tsx";
+import { Data } from "./policy.tsx";
 import { Recovery } from "./recovery.tsx";
-
-function Members(): JSX.Element {
-  const { view } = useSession();
-  const present = () => view.members.filter(({ removed }) => !removed);
-  return (
-    <section class="card-section" aria-labelledby="members">
-      <div class="section-head">
-        <h2 id="members">{t().membersTitle}</h2>
-        <span class="muted">{t().peopleCount(present().length)}</span>
-      </div>
-      <ul class="rows">
-        <For each={view.members}>
-          {(member) => (
-            <li class="row" classList={{ gone: member.removed }}>
-              <Avatar id={member.id} name={member.name} />
-              <span class="row-main">
-                <span class="row-title">
-                  {member.name}
-                  <Show when={member.id === view.account?.member.id}>
-                    <span class="muted"> ({t().you})</span>
-                  </Show>
-                </span>
-              </span>
-              <span class="row-note">{member.removed ? t().gone : t().role[member.role]}</span>
-            </li>
-          )}
-        </For>
-      </ul>
-    </section>
-  );
-}
-
-function Data(): JSX.Element {
-  const { view } = useSession();
-  const residency = () => view.account?.tenant.residency ?? "eu";
-  return (
-    <section class="card-section" aria-labelledby="data">
-      <h2 id="data">{t().dataTitle}</h2>
-      <dl class="facts-list">
-        <dt>{t().dataPlace}</dt>
-        <dd>{residency() === "eu" ? t().dataEu : t().dataGlobal}</dd>
-        <Show when={view.policy}>
-          {(policy) => (
-            <>
-              <dt>{t().dataRetention}</dt>
-              <dd>{formatDuration(policy().retention)}</dd>
-              <dt>{t().dataExpiry}</dt>
-              <dd>{t().dataRange(formatDuration(policy().minExpiry), formatDuration(policy().maxExpiry))}</dd>
-              <dt>{t().dataDefault}</dt>
-              <dd>{formatDefault(policy().defaultExpiry)}</dd>
-            </>
-          )}
-        </Show>
-      </dl>
-      <p class="note">{t().dataNote}</p>
-      <ResidencyNote residency={residency()} />
-    </section>
-  );
-}
-
-function formatDefault(expiry: number | null): string {
-  return expiry === null ? t().dataNoDefault : formatDuration(expiry);
-}
 
 /** A row of buttons of which one is pressed. */
 function Segments<Value extends string>(props: {

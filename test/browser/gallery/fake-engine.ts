@@ -69,6 +69,11 @@ export function createFakeEngine(state: FakeState): FakeEngine {
     invite: async () => `${location.origin}/join#AAAAAAAAAAAAAAAAAAAAAA.${"k".repeat(43)}`,
     invites: async () => state.invites ?? [],
     revokeInvite: async (_: InviteId) => undefined,
+    setPolicy: async (policy) => change({ policy }),
+    setRole: async (id, role) =>
+      change({ members: state.snapshot.members.map((each) => (each.id === id ? { ...each, role } : each)) }),
+    removeMember: async (id) =>
+      change({ members: state.snapshot.members.map((each) => (each.id === id ? { ...each, removed: true } : each)) }),
     create: async ({ title, members }) => {
       const id = newId<ConversationId>();
       const conversation = {

@@ -208,6 +208,7 @@ const SNAPSHOTS: Readonly<Record<string, Snapshot>> = {
   },
   connecting: { ...ready, connection: "connecting" },
   loading: { ...fresh, phase: "loading" },
+  suspended: { ...fresh, phase: "ended", code: "tenant_suspended" },
   ended: { ...fresh, phase: "ended", code: "device_revoked" },
   fresh,
 };
