@@ -1,22 +1,19 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { openSqliteStore } from "../../client/cli/store-sqlite.ts";
 import { decodeCbor } from "../../schemas/cbor.ts";
+import { allWithProfiles } from "../support/hooks.ts";
 import { Needles } from "../support/needles.ts";
-import { Profiles } from "../support/profiles.ts";
-import { RealServer } from "../support/real-server.ts";
+import type { Profiles } from "../support/profiles.ts";
+import type { RealServer } from "../support/real-server.ts";
 import { contentsOf } from "../support/server-files.ts";
 
 let server: RealServer;
 let profiles: Profiles;
 
-beforeAll(async () => {
-  profiles = new Profiles();
-  server = await RealServer.start();
-});
-afterAll(async () => {
-  await profiles.dispose();
-  await server.dispose();
+allWithProfiles((all, its) => {
+  profiles = all;
+  server = its;
 });
 
 // What the engine calls its secrets: key pairs, key packages, key schedule, private path, ratchets

@@ -1,10 +1,11 @@
 import { once } from "node:events";
 import { watch } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Engine } from "../../client/engine/view.ts";
-import { Profiles } from "../support/profiles.ts";
+import { allWithProfiles } from "../support/hooks.ts";
+import type { Profiles } from "../support/profiles.ts";
 import { Random } from "../support/random.ts";
-import { RealServer } from "../support/real-server.ts";
+import type { RealServer } from "../support/real-server.ts";
 
 const SEED = Number(process.env.KUVERT_SEED ?? Date.now() % 1_000_000);
 const ROUNDS = 12;
@@ -13,13 +14,9 @@ const random = new Random(SEED);
 let server: RealServer;
 let profiles: Profiles;
 
-beforeAll(async () => {
-  profiles = new Profiles();
-  server = await RealServer.start();
-});
-afterAll(async () => {
-  await profiles.dispose();
-  await server.dispose();
+allWithProfiles((all, its) => {
+  profiles = all;
+  server = its;
 });
 
 /** Opens a profile, lets it put out what waits and read what is new, and returns its texts. */

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { Engine } from "../../client/engine/view.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import { check, type Observation } from "../support/checker.ts";
-import { Profiles } from "../support/profiles.ts";
+import { allWithProfiles } from "../support/hooks.ts";
+import type { Profiles } from "../support/profiles.ts";
 import { Random } from "../support/random.ts";
-import { RealServer } from "../support/real-server.ts";
+import type { RealServer } from "../support/real-server.ts";
 import { Recorder, wholeTimeline } from "../support/recorder.ts";
 import { readLogs } from "../support/server-files.ts";
 
@@ -23,13 +24,9 @@ const random = new Random(SEED);
 let server: RealServer;
 let profiles: Profiles;
 
-beforeAll(async () => {
-  profiles = new Profiles();
-  server = await RealServer.start();
-});
-afterAll(async () => {
-  await profiles.dispose();
-  await server.dispose();
+allWithProfiles((all, its) => {
+  profiles = all;
+  server = its;
 });
 
 /** An owner and others who joined, all online. */

@@ -1,7 +1,7 @@
 // Gaining and losing devices against a real server: back from nothing by a phrase, and a second device by a code, both with their history
 // and in their conversations again without anybody's help.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { openSqliteStore } from "../../client/cli/store-sqlite.ts";
 import { loadAccount } from "../../client/engine/account.ts";
 import { createApi, createDoor } from "../../client/engine/api.ts";
@@ -27,25 +27,18 @@ import { Safekeeping } from "../../client/engine/safekeeping.ts";
 import { createTokens } from "../../client/engine/token.ts";
 import { createVault } from "../../client/engine/vault.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
-import { Company, type Person } from "../support/company.ts";
+import type { Company, Person } from "../support/company.ts";
+import { eachWithCompany } from "../support/hooks.ts";
 import { ManualClock } from "../support/manual-clock.ts";
-import { RealServer } from "../support/real-server.ts";
+import type { RealServer } from "../support/real-server.ts";
 
 const DAY = 86_400_000;
 let server: RealServer;
 let company: Company;
 
-beforeAll(async () => {
-  server = await RealServer.start();
-});
-afterAll(async () => {
-  await server.dispose();
-});
-beforeEach(() => {
-  company = new Company(server.url);
-});
-afterEach(async () => {
-  await company.dispose();
+eachWithCompany((fresh, its) => {
+  company = fresh;
+  server = its;
 });
 
 async function accountOf(person: Person): Promise<AccountRecord> {

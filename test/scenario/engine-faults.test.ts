@@ -1,30 +1,20 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { decodeRecord, type IntentRecord } from "../../client/engine/records.ts";
 import { toBase64url } from "../../schemas/bytes.ts";
 import { encodeCbor } from "../../schemas/cbor.ts";
 import { chain, digestOf } from "../../schemas/chain.ts";
 import type { ClientFrame, EnvelopesFrame } from "../../schemas/frames.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
-import { Company, type Person } from "../support/company.ts";
+import type { Company, Person } from "../support/company.ts";
+import { eachWithCompany } from "../support/hooks.ts";
 import { Nonces } from "../support/nonces.ts";
-import { RealServer } from "../support/real-server.ts";
 import type { Incoming } from "../support/tampered-socket.ts";
 import { WireTap } from "../support/wire-tap.ts";
 
-let server: RealServer;
 let company: Company;
 
-beforeAll(async () => {
-  server = await RealServer.start();
-});
-afterAll(async () => {
-  await server.dispose();
-});
-beforeEach(() => {
-  company = new Company(server.url);
-});
-afterEach(async () => {
-  await company.dispose();
+eachWithCompany((fresh) => {
+  company = fresh;
 });
 
 interface Three {

@@ -1,23 +1,13 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ClientFrame } from "../../schemas/frames.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
-import { Company, type Person } from "../support/company.ts";
-import { RealServer } from "../support/real-server.ts";
+import type { Company, Person } from "../support/company.ts";
+import { eachWithCompany } from "../support/hooks.ts";
 
-let server: RealServer;
 let company: Company;
 
-beforeAll(async () => {
-  server = await RealServer.start();
-});
-afterAll(async () => {
-  await server.dispose();
-});
-beforeEach(() => {
-  company = new Company(server.url);
-});
-afterEach(async () => {
-  await company.dispose();
+eachWithCompany((fresh) => {
+  company = fresh;
 });
 
 const newest = async ({ engine }: Person, id: ConversationId) => (await engine.timeline(id, { limit: 1 })).at(-1);

@@ -2,29 +2,22 @@
 
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { isHistoryPending } from "../../client/engine/linking/hand-over.ts";
 import type { LinkingView, SafekeepingView } from "../../client/engine/view.ts";
 import { type ConversationId, type MemberId, newId } from "../../schemas/ids.ts";
-import { Company, type Person } from "../support/company.ts";
+import type { Company, Person } from "../support/company.ts";
+import { eachWithCompany } from "../support/hooks.ts";
 import { outcome, Profiles } from "../support/profiles.ts";
-import { RealServer } from "../support/real-server.ts";
+import type { RealServer } from "../support/real-server.ts";
 
 const PATIENCE = { timeout: 20_000, interval: 50 };
 let server: RealServer;
 let company: Company;
 
-beforeAll(async () => {
-  server = await RealServer.start();
-});
-afterAll(async () => {
-  await server.dispose();
-});
-beforeEach(() => {
-  company = new Company(server.url);
-});
-afterEach(async () => {
-  await company.dispose();
+eachWithCompany((fresh, its) => {
+  company = fresh;
+  server = its;
 });
 
 async function talk(): Promise<{ anna: Person; bert: Person; id: ConversationId; said: string[] }> {

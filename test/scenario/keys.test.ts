@@ -1,30 +1,20 @@
 // A server that plays tricks with keys, between engines and a real one: what it shows is noticed, said in a sentence, and never believed.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { certify, createDeviceKeys, createIdentityKeys } from "../../client/engine/group/device-keys.ts";
 import { createKeyPackages } from "../../client/engine/group/key-packages.ts";
 import type { Me } from "../../client/engine/group/state.ts";
 import { toBase64url } from "../../schemas/bytes.ts";
 import { type DeviceId, newId, type TenantId } from "../../schemas/ids.ts";
 import type { KeyEvent } from "../../schemas/key-event.ts";
-import { Company, type Person } from "../support/company.ts";
+import type { Company, Person } from "../support/company.ts";
 import { Log } from "../support/fake-key-log.ts";
-import { RealServer } from "../support/real-server.ts";
+import { eachWithCompany } from "../support/hooks.ts";
 
-let server: RealServer;
 let company: Company;
 
-beforeAll(async () => {
-  server = await RealServer.start();
-});
-afterAll(async () => {
-  await server.dispose();
-});
-beforeEach(() => {
-  company = new Company(server.url);
-});
-afterEach(async () => {
-  await company.dispose();
+eachWithCompany((fresh) => {
+  company = fresh;
 });
 
 /** Answers what `instead` has an answer for, and lets everything else through. */

@@ -1,6 +1,6 @@
 // The devices of one member against a real server: that they agree on what was read, pinned and muted, and how they find each other.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { loadAccount } from "../../client/engine/account.ts";
 import { createApi, createDoor } from "../../client/engine/api.ts";
 import { sign } from "../../client/engine/group/device-keys.ts";
@@ -9,24 +9,17 @@ import { selfConversation } from "../../client/engine/siblings.ts";
 import { createTokens } from "../../client/engine/token.ts";
 import type { ConversationView } from "../../client/engine/view.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
-import { Company, type Person } from "../support/company.ts";
-import { RealServer } from "../support/real-server.ts";
+import type { Company, Person } from "../support/company.ts";
+import { eachWithCompany } from "../support/hooks.ts";
+import type { RealServer } from "../support/real-server.ts";
 
 const PATIENCE = { timeout: 30_000, interval: 50 };
 let server: RealServer;
 let company: Company;
 
-beforeAll(async () => {
-  server = await RealServer.start();
-});
-afterAll(async () => {
-  await server.dispose();
-});
-beforeEach(() => {
-  company = new Company(server.url);
-});
-afterEach(async () => {
-  await company.dispose();
+eachWithCompany((fresh, its) => {
+  company = fresh;
+  server = its;
 });
 
 function viewOf({ engine }: Person, id: ConversationId): ConversationView | undefined {

@@ -2,20 +2,17 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { outcome, Profiles } from "../support/profiles.ts";
-import { RealServer } from "../support/real-server.ts";
+import { describe, expect, test } from "vitest";
+import { allWithProfiles } from "../support/hooks.ts";
+import { outcome, type Profiles } from "../support/profiles.ts";
+import type { RealServer } from "../support/real-server.ts";
 
 let server: RealServer;
 let profiles: Profiles;
 
-beforeAll(async () => {
-  profiles = new Profiles();
-  server = await RealServer.start();
-});
-afterAll(async () => {
-  await profiles.dispose();
-  await server.dispose();
+allWithProfiles((all, its) => {
+  profiles = all;
+  server = its;
 });
 
 /** Lines a running `kuvert listen --json` has printed so far; `until` waits for one that fits. */
