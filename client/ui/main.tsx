@@ -3,6 +3,7 @@
 import "./styles/all.css";
 import { createSignal, Show } from "solid-js";
 import { App } from "./app.tsx";
+import { forgetDrafts } from "./conversation/composer.tsx";
 import { render } from "./dom.ts";
 import { createRemote, type Remote } from "./remote.ts";
 import type { FromPage } from "./wire.ts";
@@ -29,6 +30,7 @@ function begin(): { readonly worker: Worker; readonly remote: Remote } {
   // A lock that has shut leaves no key in any memory: the worker ends, and a new one asks for the passphrase
   remote.lock.onShut(() => {
     worker.terminate();
+    forgetDrafts();
     setLife(begin());
   });
   return { worker, remote };

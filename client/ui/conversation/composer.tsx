@@ -22,6 +22,11 @@ export function draftOf({ id, draft }: ConversationView): string {
   return drafts().get(id) ?? draft;
 }
 
+/** Lets go of every draft in the page's memory; the engine's store has them. */
+export function forgetDrafts(): void {
+  setDrafts(new Map());
+}
+
 function setDraft(engine: Engine, conversation: ConversationId, text: string): void {
   setDrafts((before) => new Map(before).set(conversation, text));
   clearTimeout(saving.get(conversation));
