@@ -6,8 +6,8 @@ import type { Store } from "../store.ts";
 import type { HeaderPlace, SealHeader } from "./header.ts";
 import { Seal, type SealOptions } from "./seal.ts";
 
-/** The server is asked again after this long, in ms. */
-const AGAIN = 3_000;
+/** The server is asked again after this long, in ms, longer each time: whoever was cut off is not alone. */
+const AGAIN = { least: 1_000, most: 30_000 };
 
 /** A profile's database as it is: sealed rows and a clear header. */
 export type ClosedProfile = Store & HeaderPlace;
@@ -58,7 +58,7 @@ export async function unlock(options: UnlockOptions): Promise<OpenProfile | unde
   let profile = await openProfile();
   const header = await profile.header();
   let passphrase: string | null = null;
-  for (;;) {
+  for (let attempts = 0; ; attempts++) {
     const attempt =
       header === undefined ? undefined : await tryOpen(sealOptions(profile, options), { header, passphrase });
     if (header === undefined || attempt === undefined) {
@@ -72,7 +72,7 @@ export async function unlock(options: UnlockOptions): Promise<OpenProfile | unde
     if (attempt.code === "device_revoked") profile = await wipe(profile, openProfile);
     onGate(gate);
     if (gate.kind === "guarded") passphrase = null;
-    const next = await Promise.race([unwanted, waitFor(gate, options)]);
+    const next = await Promise.race([unwanted, waitFor({ gate, attempts }, options)]);
     if (next === undefined) {
       await profile.close();
       return undefined;
@@ -112,13 +112,14 @@ function gateOf({ code, detail }: Pick<Refusal, "code" | "detail">): Gate {
 
 /** What is asked for next; never, once it is shut. */
 async function waitFor(
-  gate: Gate,
+  { gate, attempts }: { gate: Gate; attempts: number },
   { passphrase, network, clock }: UnlockOptions,
 ): Promise<{ readonly passphrase: string | null }> {
   if (gate.kind === "guarded") return { passphrase: await passphrase() };
   if (gate.kind === "shut") return new Promise(() => undefined);
   const { promise, resolve } = Promise.withResolvers<void>();
-  const cancel = clock.after(AGAIN, resolve);
+  const longest = Math.min(AGAIN.most, AGAIN.least * 2 ** attempts);
+  const cancel = clock.after(longest * (0.5 + clock.random() / 2), resolve);
   const online = () => resolve();
   network.addEventListener("online", online);
   await promise;
