@@ -74,6 +74,12 @@ const SCREENS: readonly Screen[] = [
   { name: "direct", path: `/c/${BEN}?scene=busy`, shows: ["Nicht gesendet", "Not sent"] },
   { name: "people", path: `/c/${TEAM}/people?scene=busy`, shows: ["Unterhaltung verlassen", "Leave conversation"] },
   {
+    name: "handing",
+    path: "/settings?scene=handing",
+    shows: ["Ihr Verlauf wird verschlüsselt übergeben", "Your history is being handed over"],
+    act: press(/^(Gerät hinzufügen|Add a device)$/),
+  },
+  {
     name: "member-devices",
     path: `/c/${TEAM}/people?scene=busy`,
     shows: ["Geräte von Ben Aydın", "Devices of Ben Aydın"],

@@ -198,6 +198,7 @@ const SNAPSHOTS: Readonly<Record<string, Snapshot>> = {
   busy: ready,
   empty: { ...ready, conversations: [] },
   alone: { ...ready, conversations: [], members: members.slice(0, 1) },
+  handing: { ...ready, linking: { kind: "handing", name: "Safari auf iPhone", done: 7, total: 12 } },
   offline: { ...ready, connection: "offline" },
   findings: {
     ...ready,
