@@ -73,6 +73,34 @@ describe("linking", () => {
     expect([...anna.faults, ...bert.faults, ...phone.faults]).toEqual([]);
   });
 
+  test("P8, P9: the device that hands over shows how far it is, a cut on the way costs nothing, and its timers go on", async () => {
+    const { anna, bert, id, said } = await talk();
+    await bert.engine.send(id, "bis morgen", 86_400_000);
+    await anna.shows(id, [...said, "bis morgen"]);
+    let cuts = 0;
+    await anna.reopen({
+      beforeRequest: async (method, path) => {
+        if (method === "PUT" && path.startsWith("/api/vault/handover/") && cuts++ === 1) throw new TypeError("cut off");
+      },
+    });
+    await anna.settled();
+    const seen: string[] = [];
+    anna.engine.on(() => {
+      const { linking } = anna.engine.snapshot();
+      if (linking?.kind === "handing") seen.push(`${linking.done}/${linking.total}`);
+    });
+    const phone = await company.link(anna, "Phone");
+    expect(cuts).toBeGreaterThan(2);
+    const total = seen.at(-1)?.split("/")[1];
+    expect(Number(total)).toBeGreaterThan(1);
+    expect(seen).toContain(`0/${total}`);
+    expect(seen.at(-1)).toBe(`${total}/${total}`);
+    await phone.shows(id, [...said, "bis morgen"]);
+    const timerOf = async (person: Person) => (await person.lines(id)).map(({ expiresAt }) => expiresAt !== null);
+    expect(await timerOf(phone)).toEqual(await timerOf(anna));
+    expect((await timerOf(phone)).at(-1)).toBe(true);
+  });
+
   test("G2: a code that was called off ends linking on both devices, and lets nobody in", async () => {
     const [anna] = (await company.found("Anna")) as [Person];
     const phone = company.person("Anna's phone");

@@ -88,6 +88,30 @@ describe("devices of one member", () => {
     expect([...anna.faults, ...bert.faults, ...phone.faults]).toEqual([]);
   });
 
+  test("G20: many readings in a row are told in few messages, and the last one before a device is closed", async () => {
+    const { anna, bert, id } = await company.pair();
+    const phone = await company.link(anna, "Phone");
+    await meet(anna, phone);
+    const before = (await selfOf(phone))?.cursor ?? 0;
+    const beganAt = Date.now();
+    for (let count = 1; count <= 20; count++) {
+      await bert.engine.send(id, `${count}`);
+      await sees(anna, id, { unread: 1 });
+      await anna.engine.read(id);
+    }
+    await sees(phone, id, { unread: 0, last: { from: bert.id, text: "20", at: expect.any(Number) } });
+    const told = ((await selfOf(phone))?.cursor ?? 0) - before;
+    expect(told).toBeLessThanOrEqual(Math.ceil((Date.now() - beganAt) / 3_000) + 1);
+
+    await bert.engine.send(id, "noch eine");
+    await sees(phone, id, { unread: 1 });
+    await sees(anna, id, { unread: 1 });
+    await phone.engine.read(id);
+    await phone.close();
+    await sees(anna, id, { unread: 0 });
+    expect([...anna.faults, ...bert.faults, ...phone.faults]).toEqual([]);
+  });
+
   test("G21: pinning and muting hold on every device, and of two changes the later one stands, whoever was away", async () => {
     const { anna, bert, id } = await company.pair();
     const other = await anna.engine.create({ title: "Verkauf", members: [bert.id] });
