@@ -16,11 +16,7 @@ import {
 import type { ConversationId } from "../../schemas/ids.ts";
 import { Announcer } from "./announcer.tsx";
 import { Conversation } from "./conversation/conversation.tsx";
-import { EncryptionPanel } from "./conversation/encryption-panel.tsx";
-import { MarksPanel } from "./conversation/marks-panel.tsx";
 import { NewConversation } from "./conversation/new-conversation.tsx";
-import { PeoplePanel } from "./conversation/people-panel.tsx";
-import { TimerPanel } from "./conversation/timer-panel.tsx";
 import { ConversationList } from "./conversation-list.tsx";
 import { Findings } from "./findings.tsx";
 import { t } from "./language.ts";
@@ -28,6 +24,7 @@ import { Icon } from "./parts/icon.tsx";
 import { conversationPath, type Panel, route, up } from "./route.ts";
 import { useSession } from "./session.ts";
 
+const Panels = lazy(() => import("./conversation/panels.tsx").then(({ Panels: view }) => ({ default: view })));
 const Settings = lazy(() => import("./settings/settings.tsx").then(({ Settings: view }) => ({ default: view })));
 
 /** Escape closes the panel, and the focus goes back to the button that opened it. An open dialog has Escape for itself. */
@@ -111,20 +108,13 @@ export function Messenger(): JSX.Element {
       </main>
       <Show when={conversation()}>
         {(now) => (
-          <Switch>
-            <Match when={panel() === "people"}>
-              <PeoplePanel conversation={now()} />
-            </Match>
-            <Match when={panel() === "timer"}>
-              <TimerPanel conversation={now()} />
-            </Match>
-            <Match when={panel() === "marks"}>
-              <MarksPanel conversation={now()} />
-            </Match>
-            <Match when={panel() === "encryption"}>
-              <EncryptionPanel conversation={now()} />
-            </Match>
-          </Switch>
+          <Show when={panel()}>
+            {(open) => (
+              <Suspense>
+                <Panels conversation={now()} panel={open()} />
+              </Suspense>
+            )}
+          </Show>
         )}
       </Show>
       <Show when={composing()}>

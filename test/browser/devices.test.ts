@@ -77,7 +77,7 @@ test("U23, G27: two browsers of one member agree on what was read, pinned and mu
       .first();
   await phone.page.getByRole("button", { name: "Anheften und stummschalten" }).click();
   await phone.page.getByLabel("Oben in der Liste anheften").check();
-  await phone.page.getByLabel("Für 8 Stunden").check();
+  await phone.page.getByLabel("Für 8 Stunden").click();
   await entry(anna).getByRole("img", { name: "Angeheftet" }).waitFor({ timeout: 30_000 });
   await entry(anna).getByRole("img", { name: "Stummgeschaltet" }).waitFor();
 
