@@ -237,7 +237,8 @@ describe("what a phrase opens", () => {
     const { owner, phrase } = await enrolled();
     await env.DIRECTORY.prepare(
       `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?4)
-       INSERT INTO devices SELECT ?1, ?3 || i, ?2, 'd', 'k', 'c', 1, 1, NULL, NULL, NULL FROM n`,
+       INSERT INTO devices (tenant_id, id, member_id, name, signature_key, certificate, created_at, last_used_at)
+       SELECT ?1, ?3 || i, ?2, 'd', 'k', 'c', 1, 1 FROM n`,
     )
       .bind(owner.tenant, owner.member, "many", LIMITS.devicesPerMember - 1)
       .run();
