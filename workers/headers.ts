@@ -20,7 +20,6 @@ const CONTENT_POLICY = [
 const PERMISSIONS = [
   "accelerometer",
   "autoplay",
-  "camera",
   "display-capture",
   "encrypted-media",
   "fullscreen",
@@ -39,8 +38,8 @@ const PERMISSIONS = [
   "xr-spatial-tracking",
 ];
 
-/** Ours alone, in no frame: they make and ask for passkeys. */
-const OWN_PERMISSIONS = ["publickey-credentials-create", "publickey-credentials-get"];
+/** Ours alone, in no frame: they make and ask for passkeys, and the camera reads safety numbers. */
+const OWN_PERMISSIONS = ["camera", "publickey-credentials-create", "publickey-credentials-get"];
 
 const COMMON = {
   "strict-transport-security": "max-age=63072000; includeSubDomains; preload",

@@ -20,6 +20,7 @@ import {
 import { backup, link, recover, recovery, release, renameDevice } from "./device-commands.ts";
 import { parseDuration } from "./duration.ts";
 import { Failure } from "./failure.ts";
+import { accept, auditKeys, verify } from "./key-commands.ts";
 import { history, listen, send } from "./message-commands.ts";
 
 /** Every command, in the order the help lists them. */
@@ -49,6 +50,9 @@ export const COMMANDS = {
   "rename-device": renameDevice,
   release,
   revoke,
+  verify,
+  accept,
+  "audit-keys": auditKeys,
   recovery,
   backup,
   recover,

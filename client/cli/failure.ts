@@ -23,6 +23,9 @@ type LocalCode =
   | "wrong_words"
   | "words_confirmed"
   | "words_elsewhere"
+  | "mismatch"
+  | "key_changed"
+  | "key_log"
   | "interrupted"
   | "terminated";
 

@@ -1,13 +1,14 @@
 // Owns the commands about messages: sending one, reading what was said, and listening to what is said now.
 
 import { LIMITS } from "../../schemas/policy.ts";
-import type { ConversationView, MessageView } from "../engine/view.ts";
+import type { ConversationView, MessageView, Snapshot } from "../engine/view.ts";
 import { readCount } from "./account-commands.ts";
-import { chooseConversation, nameOf } from "./choose.ts";
+import { chooseConversation, memberName, nameOf } from "./choose.ts";
 import type { Command, Context } from "./command.ts";
 import { readTimer } from "./conversation-commands.ts";
 import { EXIT, Failure, refused } from "./failure.ts";
 import { messageLines, messageObject } from "./message-form.ts";
+import { printable } from "./terminal.ts";
 import { settled, until } from "./wait.ts";
 
 /** Lines of a timeline that are looked at in one go. */
@@ -36,6 +37,18 @@ async function readText({ args, readInput }: Context): Promise<string> {
   return text;
 }
 
+/** @throws {Failure} key_changed — what waits, waits for a person to look at a changed key */
+function refuseIfHeld(snapshot: Snapshot, id: ConversationView["id"]): void {
+  const held = snapshot.conversations.find((conversation) => conversation.id === id)?.held;
+  if (held?.reason !== "changed") return;
+  const names = held.members.map((member) => printable(memberName(snapshot, member))).join(", ");
+  const advice = "see kuvert verify, or kuvert accept";
+  throw new Failure(
+    "key_changed",
+    `the key of ${names} has changed since you compared it; the message waits: ${advice}`,
+  );
+}
+
 /** Waits until a message has left the outbox, or says that it waits there. */
 async function stored(wait: {
   readonly context: Context;
@@ -48,6 +61,7 @@ async function stored(wait: {
     if (away !== undefined) throw away;
     return await until(context, async () => {
       const newest = (await context.engine.timeline(id, { limit: PAGE })).find((message) => message.key === key);
+      if (newest?.state === "waiting") refuseIfHeld(context.engine.snapshot(), id);
       return newest?.state === "waiting" ? undefined : newest;
     });
   } catch (error) {

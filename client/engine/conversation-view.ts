@@ -2,6 +2,7 @@
 
 import { toBase64url } from "../../schemas/bytes.ts";
 import type { Conversation } from "./conversation.ts";
+import { holdOf } from "./hold.ts";
 import { FOR_GOOD } from "./marks.ts";
 import { intentView, messageView } from "./message-view.ts";
 import { decodeRecord, type MessageRecord, overlaid, type Settings } from "./records.ts";
@@ -45,6 +46,7 @@ export function conversationView(conversation: Conversation, draft: string): Con
     draft,
     last,
     activeAt,
+    held: state === "active" ? holdOf(conversation.ledger) : null,
     ...settingsOf(conversation),
   };
 }

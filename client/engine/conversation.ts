@@ -8,6 +8,7 @@ import { Changes } from "./changes.ts";
 import { Consent } from "./consent.ts";
 import { Departures } from "./departures.ts";
 import { destroy } from "./destruction.ts";
+import { holdOf } from "./hold.ts";
 import { isWayBack } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import { Line } from "./line.ts";
@@ -89,7 +90,7 @@ export class Conversation {
   get settled(): boolean {
     if (this.#over) return true;
     const caughtUp = !this.#line.wanted || this.#caughtUp;
-    const done = !this.hasWork || this.#wayBack.isResting;
+    const done = !this.hasWork || this.#wayBack.isResting || this.#isHeld;
     return caughtUp && done && this.ledger.idle && this.consent.idle;
   }
 
@@ -121,6 +122,11 @@ export class Conversation {
   wake(): void {
     this.#line.wake();
     this.consent.wake();
+  }
+
+  /** What was held back may be sent now. */
+  resume(): void {
+    if (this.ledger.outbox.open.length > 0) this.#pump();
   }
 
   close(): void {
@@ -232,6 +238,14 @@ export class Conversation {
   get #over(): boolean {
     const { state } = this.ledger.record;
     return state === "ended" || state === "broken";
+  }
+
+  /** What waits, waits for a person to look at a changed key. */
+  get #isHeld(): boolean {
+    const { record, outbox } = this.ledger;
+    const isUpToDate = record.known <= record.cursor && !record.lost && this.#changes.leaving.length === 0;
+    const onlyMessages = outbox.open.every(({ wish }) => wish?.kind === "text" || wish?.kind === "settings");
+    return isUpToDate && onlyMessages && holdOf(this.ledger)?.reason === "changed";
   }
 
   get #caughtUp(): boolean {

@@ -220,6 +220,12 @@ export class Conversations {
     for (const conversation of this.#all.values()) conversation.wake();
   }
 
+  /** What was held back may be sent now: everybody looks again. */
+  resume(): void {
+    for (const conversation of this.#all.values()) conversation.resume();
+    this.#surroundings.live.changed();
+  }
+
   /** Opens and closes sockets according to what there is to do, a moment from now. */
   review(): void {
     if (this.#reviewing) return;

@@ -9,6 +9,7 @@ import type { Draft } from "./draft.ts";
 import { dropPending } from "./group/commit.ts";
 import { facts, seal } from "./group/group.ts";
 import { OUT_OF_ORDER } from "./group/limits.ts";
+import { holdOf } from "./hold.ts";
 import { isWayBack } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Line } from "./line.ts";
@@ -99,6 +100,7 @@ export class Departures {
   async #sendMessages(messages: readonly Message[]): Promise<boolean> {
     const { group } = this.#ledger;
     if (group?.live == null || group.pending !== null || this.#held === group.live.number) return false;
+    if (holdOf(this.#ledger) !== null) return false;
     const sealed = messages.filter((message) => message.sealed !== null);
     for (const message of sealed) if (!this.#send(message)) return false;
     // Sealed by the half window, so that many share a write

@@ -240,12 +240,14 @@ export class KeyLog {
   }
 }
 
-/** What an event means after all that came before it, entered into both maps. */
-async function judge(
-  tenant: TenantId,
-  event: KeyEvent,
-  known: { members: Map<MemberId, readonly Uint8Array[]>; devices: Map<DeviceId, LoggedDevice> },
-): Promise<KeyNews> {
+/** Every identity key a member has had, the present one last, and every device that was certified. */
+export interface Known {
+  readonly members: Map<MemberId, readonly Uint8Array[]>;
+  readonly devices: Map<DeviceId, LoggedDevice>;
+}
+
+/** What an event means after all that came before it, entered into `known`. */
+export async function judge(tenant: TenantId, event: KeyEvent, known: Known): Promise<KeyNews> {
   const { members, devices } = known;
   const { member } = event;
   switch (event.type) {

@@ -6,10 +6,12 @@ import type { DeviceId, MemberId } from "../../schemas/ids.ts";
 import type { Clock } from "./clock.ts";
 import type { Findings, Found } from "./findings.ts";
 import type { Claim, Me } from "./group/state.ts";
+import { auditKeys } from "./key-audit.ts";
 import { type Conclusion, KeyLog, type KeyLogOptions, type KeyNews, type LogHead } from "./key-log.ts";
 import type { People } from "./people.ts";
 import { Batch } from "./records.ts";
 import type { Trust } from "./trust.ts";
+import type { KeyAuditView } from "./view.ts";
 
 /** A log that could not be read, or does not add up, is read again after a pause that doubles between these, in ms. */
 const READ_AGAIN = { least: 500, most: 60_000 };
@@ -95,6 +97,11 @@ export class KeyWatch {
     return this.#theLog.device(device)?.revoked ?? false;
   }
 
+  /** Those among `members` whose key a person had verified and that has changed since, unseen. */
+  blocking(members: readonly MemberId[]): MemberId[] {
+    return this.#options.trust.blocking(members);
+  }
+
   /**
    * Reads the log to its end as of now, and tells of whoever it still does not know. False: what the server shows does not go on from what it
    * showed before, and nothing of it was taken in. @throws {Refusal} unavailable, and whatever ends a device's right to ask
@@ -137,6 +144,12 @@ export class KeyWatch {
     const { store } = this.#options;
     await store.write(members.map((member) => ({ table: "meta", key: CHANGED + member, value: null })));
     for (const member of members) this.#changedKeys.delete(member);
+  }
+
+  /** Replays the log from nothing. @throws {Refusal} as {@link look} */
+  audit(): Promise<KeyAuditView> {
+    const { server, fetch, tokens, tenant } = this.#options;
+    return auditKeys({ server, ...(fetch !== undefined && { fetch }), tokens, tenant, own: this.head });
   }
 
   /** A person has taken note of a finding. */

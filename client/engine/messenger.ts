@@ -93,7 +93,7 @@ class Messenger implements Engine {
       safekeeping: session?.safekeeping.state ?? null,
       linking: this.#gaining.view,
       conversations: views.sort((a, b) => Number(b.pinned) - Number(a.pinned) || b.activeAt - a.activeAt),
-      members: session?.people.views() ?? [],
+      members: session?.members ?? [],
       findings: session?.findings.open ?? [],
     };
   }
@@ -220,7 +220,20 @@ class Messenger implements Engine {
 
   safety: Engine["safety"] = async (member) => this.#ready.safety.of(member);
 
-  verify: Engine["verify"] = async (member, isVerified) => this.#ready.safety.verify(member, isVerified);
+  verify: Engine["verify"] = async (member, isVerified) => {
+    const { safety, conversations } = this.#ready;
+    await safety.verify(member, isVerified);
+    conversations.resume();
+  };
+
+  scanSafety: Engine["scanSafety"] = async (member, scanned) => {
+    const { safety, conversations } = this.#ready;
+    const outcome = await safety.scan(member, scanned);
+    conversations.resume();
+    return outcome;
+  };
+
+  auditKeys: Engine["auditKeys"] = async () => this.#ready.keys.audit();
 
   noteFinding: Engine["noteFinding"] = async (finding) => this.#ready.keys.note(finding);
 

@@ -73,7 +73,7 @@ export class People {
   }
 
   /** Everybody, by name. */
-  views(): MemberView[] {
+  views(): Omit<MemberView, "key">[] {
     return [...this.#people.values()]
       .filter(({ name }) => name !== "")
       .map(({ id, name, role, removed }) => ({ id, name, role, removed }))

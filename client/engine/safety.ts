@@ -5,10 +5,10 @@ import type { MemberId } from "../../schemas/ids.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import type { People } from "./people.ts";
 import { type AccountRecord, Batch } from "./records.ts";
-import { safetyNumber } from "./safety-number.ts";
+import { compareCode, type Identified, safetyCode, safetyNumber } from "./safety-number.ts";
 import type { Store } from "./store.ts";
 import type { Trust } from "./trust.ts";
-import type { SafetyView } from "./view.ts";
+import type { KeyState, SafetyView, ScanOutcome } from "./view.ts";
 
 export interface SafetyOptions {
   readonly store: Store;
@@ -29,15 +29,16 @@ export class Safety {
 
   /** @throws {Refusal} not_found — no key is known of this member */
   of(member: MemberId): SafetyView {
-    const { people, account } = this.#options;
-    const { tenant, member: me, identityKeys } = account();
-    const state = this.#options.trust.of(member);
-    const mine = { tenant: tenant.id, member: me.id, identityKey: identityKeys.publicKey };
-    const theirs = { tenant: tenant.id, member, identityKey: this.#key(member) };
+    const { people, trust } = this.#options;
+    const state = trust.of(member);
+    const { mine, theirs } = this.#both(member);
     return {
       number: safetyNumber(mine, theirs),
+      code: safetyCode(mine, theirs),
+      state: state?.state ?? "unknown",
       since: state?.since ?? this.#options.now(),
       verifiedAt: state?.state === "verified" ? state.verifiedAt : null,
+      wasVerified: state?.state === "changed" && state.wasVerified,
       contradicted: people.isContradicted(member),
     };
   }
@@ -50,6 +51,27 @@ export class Safety {
       if (isVerified) this.#options.trust.verify(batch, seen);
       else this.#options.trust.accept(batch, member);
     });
+  }
+
+  /** Compares what was scanned from this member's screen; a match counts as compared. @throws {Refusal} not_found — no key is known of this member */
+  async scan(member: MemberId, scanned: string): Promise<ScanOutcome> {
+    const { mine, theirs } = this.#both(member);
+    const outcome = compareCode(scanned, { me: mine, peer: theirs });
+    if (outcome === "match") await this.verify(member, true);
+    return outcome;
+  }
+
+  /** How the key of a member stands. */
+  stateOf(member: MemberId): KeyState {
+    return this.#options.trust.of(member)?.state ?? "unknown";
+  }
+
+  #both(member: MemberId): { mine: Identified; theirs: Identified } {
+    const { tenant, member: me, identityKeys } = this.#options.account();
+    return {
+      mine: { tenant: tenant.id, member: me.id, identityKey: identityKeys.publicKey },
+      theirs: { tenant: tenant.id, member, identityKey: this.#key(member) },
+    };
   }
 
   #key(member: MemberId): Uint8Array {

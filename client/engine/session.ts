@@ -31,6 +31,7 @@ import type { Surroundings } from "./surroundings.ts";
 import { Timers } from "./timers.ts";
 import { createTokens, type Tokens } from "./token.ts";
 import { Trust } from "./trust.ts";
+import type { MemberView } from "./view.ts";
 
 /** Asked again this often when the server could not be reached, in ms. */
 const REFRESH_AGAIN = { least: 2_000, most: 60_000 };
@@ -232,6 +233,11 @@ export class Session {
 
   /** The server's time in ms. */
   readonly now = (): number => this.#time.now();
+
+  /** Everybody, by name. */
+  get members(): MemberView[] {
+    return this.people.views().map((member) => ({ ...member, key: this.safety.stateOf(member.id) }));
+  }
 
   get online(): boolean {
     return this.#mailbox.online;

@@ -16,6 +16,22 @@ export interface MemberView {
   readonly name: string;
   readonly role: Role;
   readonly removed: boolean;
+  readonly key: KeyState;
+}
+
+/**
+ * How a member's key stands here. `unknown`: never seen, or one's own; `known`; `verified`: compared by a person; `changed`: another one than before,
+ * which nobody has looked at here.
+ */
+export type KeyState = "unknown" | "known" | "verified" | "changed";
+
+/**
+ * Why nothing is sent for now. `changed`: a person had verified these members' keys, they are others now, and a person has to look; `leaving`: devices
+ * of these members are out and have not been taken out of the group yet, which needs nobody's help.
+ */
+export interface HoldView {
+  readonly reason: "changed" | "leaving";
+  readonly members: readonly MemberId[];
 }
 
 /** `joining`: founded or invited, not yet readable here; `ended`: left or removed; `broken`: the server's log failed a check. */
@@ -40,6 +56,8 @@ export interface ConversationView {
   /** Default life of a message in ms; null = until the tenant's retention. */
   readonly expiresIn: number | null;
   readonly activeAt: number;
+  /** Why nothing is sent for now; null when nothing keeps it. */
+  readonly held: HoldView | null;
 }
 
 /** `waiting`: in the outbox; `sent`: stored by the server; `delivered`: every member has it; `failed`: refused for good. */
@@ -134,6 +152,29 @@ export interface FindingView {
   readonly at: number;
 }
 
+/**
+ * One entry of the tenant's key log. `rekeyed`: a member has another identity key than before, with which all earlier devices are out. `problem`, null for
+ * none: `uncertified`, not certified by its member; `twice`, there already; `nobody`, of a member or device that is not there; `unreadable`.
+ */
+export interface KeyEventView {
+  readonly index: number;
+  readonly kind: "member" | "rekeyed" | "device" | "revoked" | "removed" | "unknown";
+  readonly member: MemberId | null;
+  readonly device: DeviceId | null;
+  readonly problem: "unreadable" | "uncertified" | "twice" | "nobody" | null;
+}
+
+/**
+ * The tenant's key log, replayed from nothing. `root` in hex. Problems: `incomplete`, `wrong_head`: the server's entries are not what its head stands
+ * for; `rolled_back`, `forked`: they do not go on from what this device has seen; `bad_leaf`: an entry has a problem.
+ */
+export interface KeyAuditView {
+  readonly size: number;
+  readonly root: string;
+  readonly events: readonly KeyEventView[];
+  readonly problems: readonly ("incomplete" | "wrong_head" | "rolled_back" | "forked" | "bad_leaf")[];
+}
+
 /** Everything but timelines. Conversations: pinned ones first, then newest activity first; members by name. */
 export interface Snapshot {
   readonly phase: Phase;
@@ -154,15 +195,22 @@ export interface Snapshot {
 }
 
 /**
- * How another member's key stands here. `number`: 60 digits that both see alike; `since`, `verifiedAt`: when the key was first seen, and compared
- * by a person, in ms; `contradicted`: the server names another key than the one this device holds on to.
+ * How another member's key stands here. `number`: 60 digits that both see alike; `code`: what the other one can scan; `since`, `verifiedAt`: when this
+ * key was first seen, and compared by a person, in ms; `wasVerified`: changed, and the one before had been compared; `contradicted`: the
+ * server's directory names a key that the key log never had.
  */
 export interface SafetyView {
   readonly number: string;
+  readonly code: string;
+  readonly state: KeyState;
   readonly since: number;
   readonly verifiedAt: number | null;
+  readonly wasVerified: boolean;
   readonly contradicted: boolean;
 }
+
+/** What a scanned code says: the keys agree; they do not; it is a code for somebody else; it is no such code. */
+export type ScanOutcome = "match" | "mismatch" | "other_person" | "unreadable";
 
 /** One's own passkey. `credential`: what its authenticator and the browser call it; `usedAt` in ms, null while nobody has come back by it. */
 export interface PasskeyView {
@@ -262,8 +310,12 @@ export interface Engine {
   unmute(conversation: ConversationId): Promise<void>;
   encryption(conversation: ConversationId): Promise<EncryptionView>;
   safety(member: MemberId): Promise<SafetyView>;
-  /** A person has compared the safety number with this member's, or takes that back. */
+  /** A person has compared the safety number with this member's, or takes that back; or goes on with a changed key without comparing. */
   verify(member: MemberId, isVerified: boolean): Promise<void>;
+  /** Compares what was scanned from this member's screen; a match counts as compared by a person. */
+  scanSafety(member: MemberId, scanned: string): Promise<ScanOutcome>;
+  /** Replays the tenant's key log from its beginning. */
+  auditKeys(): Promise<KeyAuditView>;
   /** A person has taken note of a finding: it is shown no more. */
   noteFinding(finding: string): Promise<void>;
   /** Own devices, or for owner and admins those of `member`. */

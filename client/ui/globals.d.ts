@@ -16,5 +16,11 @@ interface TrustedTypePolicyFactory {
     rules: { createScriptURL: (url: string) => string },
   ): { createScriptURL(url: string): TrustedScriptURL };
 }
+/** Reads codes off pictures; absent in many browsers (Shape Detection API, W3C draft). */
+declare class BarcodeDetector {
+  constructor(options: { formats: readonly string[] });
+  static getSupportedFormats(): Promise<readonly string[]>;
+  detect(source: HTMLVideoElement): Promise<readonly { readonly rawValue: string }[]>;
+}
 /** Absent in browsers that do not know Trusted Types. */
 declare var trustedTypes: TrustedTypePolicyFactory | undefined;

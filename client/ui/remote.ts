@@ -78,6 +78,8 @@ const METHODS: Readonly<Record<Method, true>> = {
   encryption: true,
   safety: true,
   verify: true,
+  scanSafety: true,
+  auditKeys: true,
   noteFinding: true,
   devices: true,
   revokeDevice: true,

@@ -114,6 +114,75 @@ describe("whom the key log does not have gets in nowhere", () => {
   });
 });
 
+describe("a key that changed", () => {
+  test("I6, I7: nothing is sent to somebody verified whose key is another now, until a person has looked; others get a line", async () => {
+    const { anna, bert, id } = await company.pair();
+    const carl = await company.join(anna, "Carl");
+    await anna.engine.add(id, [carl.id]);
+    await anna.settled();
+    const fork = new Fork();
+    await anna.forgetKeys();
+    await anna.reopen({ fetch: fork.fetch });
+    await anna.settled();
+    await anna.engine.verify(bert.id, true);
+    const keys = () => new Map(anna.engine.snapshot().members.map((member) => [member.id, member.key]));
+    expect([keys().get(bert.id), keys().get(carl.id)]).toEqual(["verified", "known"]);
+    const { number } = await anna.engine.safety(bert.id);
+    fork.isOpen = true;
+    for (const { id: member } of [bert, carl]) {
+      fork.add({ type: "member", member, identityKey: crypto.getRandomValues(new Uint8Array(32)) });
+    }
+    await anna.reopen({ fetch: fork.fetch });
+    await until(() => keys().get(bert.id) === "changed" && keys().get(carl.id) === "changed");
+    const state = () => anna.engine.snapshot().conversations[0];
+    expect(state()?.held).toEqual({ reason: "changed", members: [bert.id] });
+    const key = await anna.engine.send(id, "Bist du es?");
+    // Waiting for a person is all there is to do, also after a restart
+    await anna.settled();
+    await anna.reopen({ fetch: fork.fetch });
+    await anna.settled();
+    const line = (await anna.lines(id)).find((each) => each.key === key);
+    expect(line?.state).toBe("waiting");
+    const notices = (await anna.lines(id)).flatMap(({ body }) => (body.kind === "rekeyed" ? [body.member] : []));
+    expect(new Set(notices)).toEqual(new Set([bert.id, carl.id]));
+    expect(notices).toHaveLength(2);
+    const now = await anna.engine.safety(bert.id);
+    expect([now.state, now.wasVerified, now.number === number]).toEqual(["changed", true, false]);
+    expect(await bert.texts(id)).toEqual([]);
+  });
+
+  test("I8: nothing is sent while somebody is in the group whom the key log says is out", async () => {
+    const { anna, bert, id } = await company.pair();
+    const fork = new Fork();
+    await anna.forgetKeys();
+    await anna.reopen({ fetch: fork.fetch });
+    await anna.settled();
+    fork.isOpen = true;
+    const device = bert.engine.snapshot().account?.device as DeviceId;
+    fork.add({ type: "revoked", member: bert.id, device });
+    await anna.reopen({ fetch: fork.fetch });
+    await anna.engine.send(id, "Wer hört mit?");
+    await until(() => anna.engine.snapshot().conversations[0]?.held != null);
+    expect(anna.engine.snapshot().conversations[0]?.held).toEqual({ reason: "leaving", members: [bert.id] });
+    expect((await anna.lines(id)).at(-1)?.state).toBe("waiting");
+    expect((await anna.engine.encryption(id)).devices.find(({ member }) => member === bert.id)?.certified).toBe(false);
+    expect(await bert.texts(id)).toEqual([]);
+  });
+
+  test("I9: what the other one's screen shows is scanned: a match counts as compared, a mismatch does not", async () => {
+    const { anna, bert } = await company.pair();
+    const shown = await bert.engine.safety(anna.id);
+    expect(shown.number).toBe((await anna.engine.safety(bert.id)).number);
+    expect(await anna.engine.scanSafety(bert.id, (await anna.engine.safety(bert.id)).code)).toBe("other_person");
+    expect(await anna.engine.scanSafety(bert.id, "https://example.org")).toBe("unreadable");
+    expect((await anna.engine.safety(bert.id)).state).toBe("known");
+    expect(await anna.engine.scanSafety(bert.id, shown.code)).toBe("match");
+    expect((await anna.engine.safety(bert.id)).state).toBe("verified");
+    await anna.engine.verify(bert.id, false);
+    expect((await anna.engine.safety(bert.id)).state).toBe("known");
+  });
+});
+
 describe("a key log that lies", () => {
   test("J11: two people who are shown two logs learn so from the first message between them", async () => {
     const { anna, bert, id } = await company.pair();

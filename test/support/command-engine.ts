@@ -13,7 +13,7 @@ import { DEFAULT_POLICY } from "../../schemas/policy.ts";
 
 /** A member who is there, with a random id unless one is given. */
 export function fakeMember(name: string, role: MemberView["role"] = "member", id = newId<MemberId>()): MemberView {
-  return { id, name, role, removed: false };
+  return { id, name, role, removed: false, key: "known" };
 }
 
 export function fakeConversation(over: Partial<ConversationView> = {}): ConversationView {
@@ -31,6 +31,7 @@ export function fakeConversation(over: Partial<ConversationView> = {}): Conversa
     last: null,
     expiresIn: null,
     activeAt: 0,
+    held: null,
     ...over,
   };
 }

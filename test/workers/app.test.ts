@@ -214,7 +214,9 @@ describe("the browser client's files", () => {
         "cross-origin-resource-policy": "same-origin",
         "x-content-type-options": "nosniff",
         "referrer-policy": "no-referrer",
-        "permissions-policy": expect.stringMatching(/camera=\(\), .*publickey-credentials-get=\(self\)/),
+        "permissions-policy": expect.stringMatching(
+          /microphone=\(\), .*camera=\(self\), .*publickey-credentials-get=\(self\)/,
+        ),
       });
       expect([...headers.keys()].filter((name) => name.startsWith("access-control"))).toEqual([]);
     },

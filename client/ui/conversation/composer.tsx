@@ -9,6 +9,7 @@ import { Icon } from "../parts/icon.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { useSession } from "../session.ts";
 import { lifetimes } from "../timers.ts";
+import { Hold } from "./hold.tsx";
 
 /** A draft is safe in the engine's hands so long after the last key, in ms. */
 const CALM = 400;
@@ -123,6 +124,7 @@ export function Composer(props: { conversation: ConversationView; onSent: () => 
         send();
       }}
     >
+      <Show when={props.conversation.held}>{(hold) => <Hold hold={hold()} />}</Show>
       <Show when={failure()}>{(failed) => <Problem text={explain(failed().error)} />}</Show>
       <div class="composer-row">
         <LifetimeChoice conversation={props.conversation} value={lifetime()} onChange={setLifetime} />

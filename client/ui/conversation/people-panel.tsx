@@ -97,6 +97,9 @@ function Person(props: {
   const facts = (): string => {
     const marks = role() === "member" ? [] : [t().role[role()]];
     if (props.conversation.createdBy === props.member) marks.push(t().creator);
+    const key = session.member(props.member)?.key;
+    if (key === "verified") marks.push(t().keyVerified);
+    if (key === "changed") marks.push(t().keyChanged);
     return marks.join(" · ");
   };
   return (
@@ -109,7 +112,13 @@ function Person(props: {
             <span class="muted"> ({t().you})</span>
           </Show>
         </span>
-        <Show when={facts()}>{(text) => <span class="row-note">{text()}</span>}</Show>
+        <Show when={facts()}>
+          {(text) => (
+            <span class="row-note" classList={{ warning: session.member(props.member)?.key === "changed" }}>
+              {text()}
+            </span>
+          )}
+        </Show>
       </span>
       <Show when={session.view.account?.member.id !== props.member}>
         <button

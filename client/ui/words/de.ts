@@ -304,6 +304,30 @@ export const de = {
   safetyVerified: (date: string) => `Verglichen am ${date}.`,
   safetyVerify: "Die Ziffern sind gleich",
   safetyUnverify: "Nicht mehr als verglichen führen",
+  safetyChanged: (name: string, date: string) =>
+    `${name} hat seit ${date} einen neuen Schlüssel. Das geschieht nach einer neuen Einladung, oder wenn sich jemand anderes ausgibt. Bitte fragen Sie nach.`,
+  safetyChangedVerified: (name: string, date: string) =>
+    `${name} hat seit ${date} einen neuen Schlüssel, und den alten hatten Sie verglichen. Bis Sie entscheiden, wird nichts gesendet. Bitte vergleichen Sie neu.`,
+  safetyAccept: "Ohne Vergleich fortfahren",
+  safetyCode: (name: string) => `Code, den ${name} scannen kann`,
+  safetyCodeHelp: (name: string) => `${name} kann diesen Code scannen.`,
+  safetyScan: "Code scannen",
+  safetyShowCode: "Eigenen Code zeigen",
+  safetyScanned: {
+    mismatch:
+      "Die Schlüssel stimmen nicht überein. Vielleicht steht jemand zwischen Ihnen. Bitte schreiben Sie nichts Vertrauliches.",
+    other_person: "Das ist ein Code für jemand anderen.",
+    unreadable: "Das ist kein Code mit einer Sicherheitsnummer.",
+  },
+  keyVerified: "verglichen",
+  keyChanged: "neuer Schlüssel",
+  holdChanged: (names: string) =>
+    `Neuer Schlüssel: ${names}. Den alten hatten Sie verglichen. Gesendet wird erst, wenn Sie nachgesehen haben.`,
+  holdLeaving: (names: string) =>
+    `Ein abgemeldetes Gerät ist noch in dieser Unterhaltung (${names}). Gesendet wird, sobald es entfernt ist.`,
+  holdLook: "Ansehen",
+  cameraPicture: "Bild der Kamera",
+  cameraDenied: "Die Kamera steht nicht zur Verfügung. Bitte vergleichen Sie die Ziffern.",
   safetyContradicted:
     "Der Server nennt für diese Person einen anderen Schlüssel als den, den Sie kennen. Kuvert bleibt bei dem bekannten. Bitte fragen Sie nach.",
 

@@ -295,6 +295,28 @@ export const en: Words = {
   safetyVerified: (date) => `Compared on ${date}.`,
   safetyVerify: "The digits are the same",
   safetyUnverify: "No longer mark as compared",
+  safetyChanged: (name, date) =>
+    `${name} has had a new key since ${date}. That happens after a new invitation, or when somebody poses as them. Please ask.`,
+  safetyChangedVerified: (name, date) =>
+    `${name} has had a new key since ${date}, and you had compared the old one. Nothing is sent until you decide. Please compare again.`,
+  safetyAccept: "Go on without comparing",
+  safetyCode: (name) => `Code for ${name} to scan`,
+  safetyCodeHelp: (name) => `${name} can scan this code.`,
+  safetyScan: "Scan code",
+  safetyShowCode: "Show own code",
+  safetyScanned: {
+    mismatch: "The keys do not agree. Somebody may sit in between. Please write nothing confidential.",
+    other_person: "That is a code for somebody else.",
+    unreadable: "That is no code of a safety number.",
+  },
+  keyVerified: "compared",
+  keyChanged: "new key",
+  holdChanged: (names) => `New key: ${names}. You had compared the old one. Nothing is sent until you have looked.`,
+  holdLeaving: (names) =>
+    `A signed-out device is still in this conversation (${names}). Messages are sent once it has been removed.`,
+  holdLook: "Look",
+  cameraPicture: "Picture of the camera",
+  cameraDenied: "The camera is not available. Please compare the digits.",
   safetyContradicted:
     "The server names another key for this person than the one you know. Kuvert keeps to the known one. Please ask.",
 

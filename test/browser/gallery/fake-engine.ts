@@ -90,6 +90,7 @@ export function createFakeEngine(state: FakeState): FakeEngine {
         last: null,
         expiresIn: null,
         activeAt: Date.now(),
+        held: null,
       } as const;
       change({ conversations: [conversation, ...state.snapshot.conversations] });
       return id;
@@ -148,7 +149,20 @@ export function createFakeEngine(state: FakeState): FakeEngine {
       })),
       code: "48210 99317 05526 71840 33902 18457",
     }),
-    safety: async () => ({ number: "0123456789".repeat(6), since: 0, verifiedAt: null, contradicted: false }),
+    safety: async (member) => {
+      const key = state.snapshot.members.find(({ id }) => id === member)?.key ?? "known";
+      return {
+        number: "0123456789".repeat(6),
+        code: `kuvert-safety:${"x".repeat(200)}`,
+        state: key,
+        since: 0,
+        verifiedAt: key === "verified" ? 0 : null,
+        wasVerified: key === "changed",
+        contradicted: false,
+      };
+    },
+    auditKeys: async () => ({ size: 0, root: "", events: [], problems: [] }),
+    scanSafety: async () => "match",
     verify: async () => undefined,
     noteFinding: async (finding) => change({ findings: state.snapshot.findings.filter(({ id }) => id !== finding) }),
     devices: async () => state.devices ?? [],

@@ -22,6 +22,7 @@ const members = PEOPLE.map((name, index) => ({
   name,
   role: (["owner", "admin"] as const)[index] ?? ("member" as const),
   removed: false,
+  key: (["unknown", "known", "verified"] as const)[index] ?? ("known" as const),
 }));
 const [anna, ben, carla, deniz, emil, frieda] = members.map((member) => member.id) as [
   MemberId,
@@ -69,6 +70,7 @@ function conversation(name: string, more: Partial<ConversationView>): Conversati
     last: null,
     expiresIn: null,
     activeAt: now,
+    held: null,
     ...more,
   };
 }
@@ -200,6 +202,13 @@ const SNAPSHOTS: Readonly<Record<string, Snapshot>> = {
   alone: { ...ready, conversations: [], members: members.slice(0, 1) },
   handing: { ...ready, linking: { kind: "handing", name: "Safari auf iPhone", done: 7, total: 12 } },
   offline: { ...ready, connection: "offline" },
+  changed: {
+    ...ready,
+    conversations: conversations.map((each) =>
+      each.id === BEN ? { ...each, held: { reason: "changed", members: [ben] } } : each,
+    ),
+    members: members.map((each) => (each.id === ben ? { ...each, key: "changed" } : each)),
+  },
   findings: {
     ...ready,
     findings: [
