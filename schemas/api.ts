@@ -73,6 +73,8 @@ export const InviteBody = v.strictObject({
   role: v.picklist(["admin", "member"]),
   uses: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(1_000)),
   expiresIn: v.pipe(v.number(), v.integer(), v.minValue(60_000), v.maxValue(90 * 86_400_000)),
+  /** Lets this member in again, who has lost everything: one use, and the member's own role whatever `role` says. */
+  member: v.optional(MemberId),
 });
 export const InviteSummary = v.strictObject({
   id: InviteId,
@@ -82,6 +84,8 @@ export const InviteSummary = v.strictObject({
   expiresAt: Time,
   revokedAt: v.nullable(Time),
   createdBy: MemberId,
+  /** Whom it lets in again; null when it is for whoever is new. */
+  member: v.nullable(MemberId),
 });
 export const InvitesAnswer = v.strictObject({ invites: v.array(InviteSummary) });
 /** What the holder of an invite may know before joining. */
@@ -91,6 +95,8 @@ export const InviteLookAnswer = v.strictObject({
   inviter: Name,
   role: Role,
   residency: Residency,
+  /** Whom it lets in again: the member joins under this id and name. */
+  returning: v.nullable(v.strictObject({ id: MemberId, name: Name })),
 });
 export const JoinBody = v.strictObject({ invite: InviteId, secret: Secret, member: NewMember });
 

@@ -8,15 +8,18 @@ import { certificatePayload, introductionPayload } from "../schemas/credential.t
 import type { InviteId, TenantId } from "../schemas/ids.ts";
 import { Refusal } from "../schemas/refusal.ts";
 import { assertGood, issueToken, verifySignature } from "./auth.ts";
+import { sweepDepartures } from "./departures.ts";
 import { run } from "./directory/database.ts";
 import { findStanding, insertFirstDevice, readDevice, selectDevice } from "./directory/devices.ts";
+import type { OpenedInvite } from "./directory/invites.ts";
 import { readMember, selectMember } from "./directory/members.ts";
+import { returnMember } from "./directory/returns.ts";
 import { depositShare } from "./directory/shares.ts";
 import type { Env } from "./env.ts";
 import { reach } from "./reach.ts";
 import { mailboxStub } from "./residency.ts";
 
-type NewMember = v.InferOutput<typeof JoinBody>["member"];
+export type NewMember = v.InferOutput<typeof JoinBody>["member"];
 
 /**
  * Checks that the identity key certifies the device and that the device key is the device's own.
@@ -68,6 +71,21 @@ export async function enter(
     enteredDevice.signatureKey === device.signatureKey &&
     enteredDevice.certificate === device.certificate;
   if (!same) throw new Refusal("conflict");
+  return true;
+}
+
+/**
+ * Lets a member in again, with another identity key and one device; what the old key had certified is out at once. True when the device is in afterwards,
+ * by this call or by an earlier one alike; false when the invite lets nobody in, or the device's id is taken. @throws {Refusal} not_found — the
+ * invite is for somebody else; unavailable
+ */
+export async function reenter(env: Env, invite: OpenedInvite, member: NewMember): Promise<boolean> {
+  const { id, tenant, residency, returning } = invite;
+  if (member.id !== returning?.id) throw new Refusal("not_found");
+  const { identityKey, device } = member;
+  const entry = { invite: id, member: member.id, identityKey, device, now: Date.now() };
+  if (!(await returnMember(tenant, env.DIRECTORY, entry))) return false;
+  await sweepDepartures(env, { tenant, residency });
   return true;
 }
 

@@ -31,7 +31,7 @@ export async function enrolDevice(
   { tenant, member, grant, device }: Enrolment,
 ): Promise<v.InferOutput<typeof TokenAnswer>> {
   await assertIntroduction(tenant, { ...member, device });
-  const entry = { ...device, grant, member: member.id, now: Date.now() };
+  const entry = { ...device, grant, member: member.id, identityKey: member.identityKey, now: Date.now() };
   const outcome = await admitDevice(tenant, env.DIRECTORY, entry);
   if (outcome === "used") throw new Refusal("conflict");
   if (outcome === "full") throw new Refusal("quota");

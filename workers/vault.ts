@@ -92,9 +92,10 @@ export async function deleteObject(env: Env, owner: Owner, { shelf, id }: Addres
   if (row !== undefined) await destroy(env, owner, [id]);
 }
 
-/** Destroys everything a member has in its vault. May be repeated. @throws {Refusal} unavailable */
-export async function emptyVault(env: Env, owner: Owner): Promise<void> {
-  await destroy(env, owner, await listAllOf(owner.tenant, env.DIRECTORY, owner.member));
+/** Destroys everything a member has put into its vault up to `until`. May be repeated. @throws {Refusal} unavailable */
+export async function emptyVault(env: Env, owner: Owner, until: number): Promise<void> {
+  const { tenant, member } = owner;
+  await destroy(env, owner, await listAllOf(tenant, env.DIRECTORY, { member, until }));
 }
 
 /** Destroys what has expired in a tenant's vaults, some at a time. May be repeated. @throws {Refusal} unavailable */

@@ -3,7 +3,7 @@
 import { hostname } from "node:os";
 import { Residency } from "../../schemas/policy.ts";
 import type { DeviceView, Engine } from "../engine/view.ts";
-import { choose, shortId } from "./choose.ts";
+import { choose, chooseMember, shortId } from "./choose.ts";
 import type { Command, Context } from "./command.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { Failure } from "./failure.ts";
@@ -56,22 +56,39 @@ export const signup: Command = {
 };
 
 export const invite: Command = {
-  usage: "[--role member|admin] [--uses N] [--valid DURATION]",
-  summary: "Make a link with which people join (owners and admins)",
+  usage: "[--role member|admin] [--uses N] [--valid DURATION] [--for MEMBER]",
+  summary: "Make a link with which people join, or a member comes back (owners and admins)",
   details: [
     "Prints the link. Whoever has it can join, so hand it over with care: its secret is in the part after #,",
     "which never reaches the server. Default: role member, 1 use, valid for 7d (1m to 90d, up to 1000 uses).",
+    "With --for a member who lost every device and the words comes back by it, under the same name and with a new key:",
+    "once it is used, everything that member had is out, and everybody is told.",
   ],
   arity: [0, 0],
-  options: ["role", "uses", "valid"],
+  options: ["role", "uses", "valid", "for"],
   profile: "account",
-  async run({ engine, print, options, now }) {
+  async run(context) {
+    const { engine, print, options, now } = context;
     const { role = "member" } = options;
     if (role !== "member" && role !== "admin") throw new Failure("usage", "--role is member or admin");
     const uses = readCount("--uses", options.uses ?? "1", INVITE.maxUses);
     const expiresIn = parseDuration(options.valid ?? "7d");
     if (expiresIn < INVITE.minValid || expiresIn > INVITE.maxValid) {
       throw new Failure("usage", "--valid is between 1m and 90d");
+    }
+    if (options.for !== undefined) {
+      if (options.role !== undefined || options.uses !== undefined) {
+        throw new Failure(
+          "usage",
+          "--for takes neither --role nor --uses: the member keeps the role, and the link is good once",
+        );
+      }
+      await settled(context);
+      const { id, name } = chooseMember(engine.snapshot(), options.for);
+      const link = await engine.inviteAgain(id, expiresIn);
+      print.json({ type: "invite", link, for: id, uses, expiresAt: now() + expiresIn });
+      print.lines(link, print.paint("dim", `For ${printable(name)} alone; valid for ${formatDuration(expiresIn)}.`));
+      return;
     }
     const link = await engine.invite({ role, uses, expiresIn });
     print.json({ type: "invite", link, role, uses, expiresAt: now() + expiresIn });

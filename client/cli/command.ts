@@ -11,6 +11,7 @@ export const OPTIONS = {
   residency: "eu|global",
   role: "member|admin",
   uses: "N",
+  for: "MEMBER",
   valid: "DURATION",
   title: "TITLE",
   expires: "DURATION",

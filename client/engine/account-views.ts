@@ -12,6 +12,6 @@ export function deviceView(own: DeviceId, device: Listed<"devices">): DeviceView
   return { id, name, createdAt, lastUsedAt, revoked: revokedAt !== null, own: id === own, lockedOut, kind };
 }
 
-export function inviteView({ id, role, usesLeft, expiresAt, revokedAt }: Listed<"invites">): InviteView {
-  return { id, role, usesLeft, expiresAt, revoked: revokedAt !== null };
+export function inviteView({ id, role, usesLeft, expiresAt, revokedAt, member }: Listed<"invites">): InviteView {
+  return { id, role, usesLeft, expiresAt, revoked: revokedAt !== null, member };
 }

@@ -53,27 +53,28 @@ export async function signUp(
 ): Promise<{ account: AccountRecord; token: TokenAnswer }> {
   const { organisation, name, deviceName, residency } = input;
   const tenant = { id: newId<TenantId>(), name: organisation, residency };
-  const { account, member } = await draft({ tenant, name, role: "owner", deviceName, sealing });
+  const { account, member } = await draft({ tenant, id: newId(), name, role: "owner", deviceName, sealing });
   await saveAccount(store, account);
   return introduce(store, account, () => door.signUp({ tenant, member }));
 }
 
-/** Enters a tenant by an invite link. @throws {Refusal} as {@link signUp}; malformed — not an invite link */
+/** Enters a tenant by an invite link, as somebody new or as the member it is for, under the name that one has. @throws {Refusal} as {@link signUp}; malformed — not an invite link */
 export async function join(
   { door, store, sealing }: Means,
   { link, name, deviceName }: { link: string; name: string; deviceName: string },
 ): Promise<{ account: AccountRecord; token: TokenAnswer }> {
   const invitation = bodyOf(link);
-  const { tenant, role, residency } = await door.lookAtInvite(invitation);
-  const { account, member } = await draft({ tenant: { ...tenant, residency }, name, role, deviceName, sealing });
+  const { tenant, role, residency, returning } = await door.lookAtInvite(invitation);
+  const who = returning ?? { id: newId<MemberId>(), name };
+  const { account, member } = await draft({ tenant: { ...tenant, residency }, ...who, role, deviceName, sealing });
   await saveAccount(store, account);
   return introduce(store, account, () => door.join({ ...invitation, member }));
 }
 
 /** What an invite link offers. @throws {Refusal} malformed — not an invite link; invite_* — it is of no use any more */
 export async function previewInvite(door: Door, link: string): Promise<InvitePreview> {
-  const { tenant, inviter, role, residency } = await door.lookAtInvite(bodyOf(link));
-  return { organisation: tenant.name, inviter, role, residency };
+  const { tenant, inviter, role, residency, returning } = await door.lookAtInvite(bodyOf(link));
+  return { organisation: tenant.name, inviter, role, residency, returning: returning?.name ?? null };
 }
 
 /** A new invite: its link, and what the server is told, which is only a hash of the secret. */
@@ -100,14 +101,15 @@ function bodyOf(link: string): { invite: InviteId; secret: string } {
 
 async function draft(input: {
   tenant: AccountRecord["tenant"];
+  id: MemberId;
   name: string;
   role: Role;
   deviceName: string;
   sealing: Sealing | undefined;
 }): Promise<{ account: AccountRecord; member: NewMember }> {
-  const { tenant, name, role, deviceName, sealing } = input;
+  const { tenant, id, name, role, deviceName, sealing } = input;
   const identityKeys = await createIdentityKeys();
-  const member = { id: newId<MemberId>(), name, role };
+  const member = { id, name, role };
   const { account, device } = await draftDevice({ tenant, member, identityKeys }, { deviceName, sealing });
   return { account, member: { id: member.id, name, identityKey: toBase64url(identityKeys.publicKey), device } };
 }

@@ -202,9 +202,13 @@ export class Conversations {
 
   /** Asks the server which conversations this member is in, and lets this device into those it was never welcomed to. */
   async discover(): Promise<void> {
-    for (const { id, createdBy, members } of await this.#surroundings.api.conversations()) {
+    const { api, siblings } = this.#surroundings;
+    for (const { id, createdBy, members } of await api.conversations()) {
       const conversation = this.#all.get(id);
       if (conversation !== undefined) await this.#excuse(conversation, members);
+      // What nobody else is in has nothing for a device that does not know it: it is of an identity key this member had before
+      const isForlorn = members.length <= 1 && id !== siblings.self;
+      if (conversation === undefined && isForlorn) continue;
       if (conversation === undefined) this.#await(id);
       else if (conversation.ledger.record.createdBy === null) await this.#credit(conversation, createdBy);
     }

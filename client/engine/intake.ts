@@ -8,7 +8,7 @@ import type { DeviceId, MemberId } from "../../schemas/ids.ts";
 import type { Draft } from "./draft.ts";
 import { peek, roster } from "./group/group.ts";
 import { type Outcome, open } from "./group/open.ts";
-import type { Change } from "./group/state.ts";
+import { type Change, type Device, sameDevice } from "./group/state.ts";
 import type { LogHead } from "./key-log.ts";
 import type { Heads } from "./log-proof.ts";
 import type { Outbox } from "./outbox.ts";
@@ -196,8 +196,16 @@ function takeChange(
   if (removed.length > 0) notice(draft, envelope, { from: null, body: { kind: "removed", members: removed } });
   reseal(draft, reading.outbox, envelope.id);
   // Whoever let itself in was told nothing by whoever wanted it in; of the others, the one on the first leaf makes up for that
-  const first = members.find((member) => !added.includes(member));
-  if (change.external && added.length > 0 && first === reading.me) introduce(draft, reading);
+  const first = members.find((member) => !added.includes(member) && member !== change.by.member);
+  if (change.external && first === reading.me && (added.length > 0 || isAlone(draft, change.by))) {
+    introduce(draft, reading);
+  }
+}
+
+/** Nobody in the group has the same identity key, so nobody can have handed over what a device has to know. */
+function isAlone({ group }: Draft, by: Device): boolean {
+  const peers = group === null ? [] : roster(group);
+  return !peers.some((peer) => equalBytes(peer.identityKey, by.identityKey) && !sameDevice(peer, by));
 }
 
 function addedBy(change: Change): MemberId | null {

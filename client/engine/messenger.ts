@@ -120,6 +120,12 @@ class Messenger implements Engine {
     return link;
   };
 
+  inviteAgain: Engine["inviteAgain"] = async (member, expiresIn) => {
+    const { link, ...invite } = newInvite(this.#options.server);
+    await this.#ready.api.createInvite({ ...invite, role: "member", uses: 1, expiresIn, member });
+    return link;
+  };
+
   invites: Engine["invites"] = async () => (await this.#ready.api.invites()).map(inviteView);
 
   revokeInvite: Engine["revokeInvite"] = (invite) => this.#ready.api.revokeInvite(invite);

@@ -107,6 +107,8 @@ export interface InviteView {
   readonly usesLeft: number;
   readonly expiresAt: number;
   readonly revoked: boolean;
+  /** Whom it lets in again; null when it is for whoever is new. */
+  readonly member: MemberId | null;
 }
 
 export interface Account {
@@ -261,6 +263,8 @@ export interface InvitePreview {
   readonly inviter: string;
   readonly role: Role;
   readonly residency: Residency;
+  /** Who comes back by it; null when it is for whoever is new. */
+  readonly returning: string | null;
 }
 
 /** `snapshot`: read {@link Engine.snapshot} again; `timeline`: this conversation's lines changed; `message`: one new text from another came in. */
@@ -278,6 +282,8 @@ export interface Engine {
   join(input: { link: string; name: string; deviceName: string }): Promise<void>;
   /** Makes an invite and returns its link; the secret is in the link's fragment only. `expiresIn` in ms. */
   invite(input: { role: "admin" | "member"; uses: number; expiresIn: number }): Promise<string>;
+  /** Makes a link by which a member who lost everything comes back: once used, everything that member had is out. `expiresIn` in ms. */
+  inviteAgain(member: MemberId, expiresIn: number): Promise<string>;
   invites(): Promise<readonly InviteView[]>;
   revokeInvite(invite: InviteId): Promise<void>;
   /** What holds for every message of the company from now on; for owner and admins, as the next two. */

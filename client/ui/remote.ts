@@ -55,6 +55,7 @@ const METHODS: Readonly<Record<Method, true>> = {
   previewInvite: true,
   join: true,
   invite: true,
+  inviteAgain: true,
   invites: true,
   revokeInvite: true,
   setPolicy: true,

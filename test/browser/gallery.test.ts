@@ -174,6 +174,13 @@ const SCREENS: readonly Screen[] = [
     shows: ["Ohne Vergleich fortfahren", "Go on without comparing"],
     act: press(/^(Ansehen|Look)$/),
   },
+  {
+    name: "invite-again",
+    path: "/settings?scene=busy",
+    shows: ["alle Geräte und die Wiederherstellungswörter verloren", "lost every device and the recovery words"],
+    act: press(/Winkler neu einladen|Invite Carla Winkler anew/),
+  },
+  { name: "join-again", path: "/join?scene=returning#x", shows: ["Willkommen zurück, Ben", "Welcome back, Ben"] },
   { name: "findings", path: `/c/${TEAM}?scene=findings`, shows: ["ein fremdes Gerät", "slip in a device"] },
   { name: "offline", path: "/?scene=offline", shows: ["Offline. Nachrichten", "Offline. Messages"] },
   { name: "connecting", path: "/?scene=connecting", shows: ["Verbindung wird hergestellt", "Connecting"] },

@@ -52,6 +52,7 @@ const inviteSummary = {
   expiresAt: 2,
   revokedAt: null,
   createdBy: member,
+  member: null,
 };
 const conversationSummary = { id: conversation, members: [member], createdBy: member, createdAt: 1 };
 const about = { product: "kuvert", release: "1", protocols: [1], residency: "simulated" };
@@ -94,7 +95,13 @@ const challengeBody = { tenant, device };
 const signInBody = { challenge: "c", signature };
 const signupBody = { tenant: { id: tenant, name: "Bäckerei", residency: "eu" as const }, member: newMember };
 const lookBody = { invite, secret: key };
-const look = { tenant: { id: tenant, name: "Bäckerei" }, inviter: "Anna", role: "member", residency: "eu" };
+const look = {
+  tenant: { id: tenant, name: "Bäckerei" },
+  inviter: "Anna",
+  role: "member",
+  residency: "eu",
+  returning: { id: member, name: "Bert" },
+};
 const inviteBody = { id: invite, secretHash: key, role: "member" as const, uses: 3, expiresIn: 60_000 };
 const packages = [{ bytes: toBase64url(new Uint8Array(9)), expiresAt: 5, lastResort: false }];
 const claimed = [{ device, bytes: toBase64url(new Uint8Array(9)) }];

@@ -125,3 +125,16 @@ test("L44: audit-keys prints every entry, what was found out, and ends with 1 wh
       .map((line) => JSON.parse(line).type),
   ).toEqual(["key_event", "key_log"]);
 });
+
+test("L45: invite --for makes the link by which a member comes back, for that member alone", async () => {
+  const fake = new FakeEngine(fakeSnapshot({ members: [otto] }));
+  const engine = fake.engine({ inviteAgain: async () => "http://s/join#x" });
+  const { code, out } = await kuvert(["invite", "--for", "Otto", "--valid", "1h", "--json"], engine);
+  expect([code, JSON.parse(out)]).toEqual([
+    0,
+    { type: "invite", link: "http://s/join#x", for: otto.id, uses: 1, expiresAt: 3_600_000 },
+  ]);
+  expect(fake.calls).toContainEqual(["inviteAgain", otto.id, 3_600_000]);
+  expect((await kuvert(["invite", "--for", "Otto", "--role", "admin"], engine)).code).toBe(2);
+  expect((await kuvert(["invite", "--for", "Nobody"], engine)).code).toBe(1);
+});

@@ -161,6 +161,7 @@ describe("a key that changed", () => {
     const device = bert.engine.snapshot().account?.device as DeviceId;
     fork.add({ type: "revoked", member: bert.id, device });
     await anna.reopen({ fetch: fork.fetch });
+    await anna.settled();
     await anna.engine.send(id, "Wer hört mit?");
     await until(() => anna.engine.snapshot().conversations[0]?.held != null);
     expect(anna.engine.snapshot().conversations[0]?.held).toEqual({ reason: "leaving", members: [bert.id] });
@@ -180,6 +181,56 @@ describe("a key that changed", () => {
     expect((await anna.engine.safety(bert.id)).state).toBe("verified");
     await anna.engine.verify(bert.id, false);
     expect((await anna.engine.safety(bert.id)).state).toBe("known");
+  });
+});
+
+describe("a member who lost everything", () => {
+  test("I10, I7: is invited anew, is in every conversation again with a new key, and everybody who knew the old one is told", async () => {
+    const { anna, bert, id } = await company.pair();
+    const carl = await company.join(anna, "Carl");
+    await anna.engine.add(id, [carl.id]);
+    await anna.engine.expire(id, 3_600_000);
+    await bert.engine.send(id, "vorher");
+    for (const person of [anna, carl]) await person.shows(id, ["vorher"]);
+    await anna.engine.verify(bert.id, true);
+    const before = (await anna.engine.safety(bert.id)).number;
+    const link = await anna.engine.inviteAgain(bert.id, 3_600_000);
+    const again = company.person("Bert's new laptop");
+    await again.open();
+    expect(await again.engine.previewInvite(link)).toMatchObject({ returning: "Bert", role: "member" });
+    await again.engine.join({ link, name: "", deviceName: "Neu" });
+    expect(again.id).toBe(bert.id);
+    await until(() => bert.engine.snapshot().phase === "ended");
+    const keyOf = (person: Person) => person.engine.snapshot().members.find((one) => one.id === again.id)?.key;
+    await until(() => keyOf(anna) === "changed" && keyOf(carl) === "changed");
+    for (const person of [anna, carl]) {
+      await until(async () => (await person.lines(id)).some(({ body }) => body.kind === "rekeyed"));
+    }
+    await again.settled();
+    await until(() => again.engine.snapshot().conversations[0]?.state === "active");
+    // Anna had verified the key of before: what she writes waits for her. Carl had not: he goes on
+    await anna.engine.send(id, "Bist du es, Bert?");
+    await carl.engine.send(id, "Willkommen zurück");
+    await again.shows(id, ["Willkommen zurück"]);
+    await carl.shows(id, ["vorher", "Willkommen zurück"]);
+    expect(anna.engine.snapshot().conversations[0]?.held).toEqual({ reason: "changed", members: [again.id] });
+    expect((await anna.lines(id)).find(({ body }) => body.kind === "text" && body.text.startsWith("Bist"))?.state).toBe(
+      "waiting",
+    );
+    const shown = await again.engine.safety(anna.id);
+    expect([shown.number === before, (await anna.engine.safety(again.id)).number]).toEqual([false, shown.number]);
+    expect(await anna.engine.scanSafety(again.id, shown.code)).toBe("match");
+    await again.shows(id, ["Willkommen zurück", "Bist du es, Bert?"]);
+    await again.engine.send(id, "Ja!");
+    for (const person of [anna, carl, again]) await until(async () => (await person.texts(id)).at(-1) === "Ja!");
+    // Whoever comes back with nothing is told how the conversation is set
+    await until(() => again.engine.snapshot().conversations[0]?.title === "Backstube");
+    const { devices } = await anna.engine.encryption(id);
+    expect(devices.filter(({ member }) => member === again.id)).toEqual([
+      { member: again.id, device: again.engine.snapshot().account?.device, certified: true },
+    ]);
+    expect([anna, carl, again].flatMap(found)).toEqual([]);
+    expect((await anna.engine.auditKeys()).problems).toEqual([]);
   });
 });
 

@@ -58,9 +58,9 @@ const TABLE: Readonly<Record<string, Row>> = {
     own: 204,
   },
   "POST /api/invites": {
-    ids: [],
+    ids: ["member"],
     path: () => "/api/invites",
-    body: () => ({ id: newId(), ...invite }),
+    body: (ids) => ({ id: newId(), ...invite, member: ids.member }),
     admin: true,
     own: 204,
   },

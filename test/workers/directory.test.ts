@@ -80,7 +80,7 @@ describe("tenants never meet", () => {
     const twin = await newcomer(tenant);
     expect((await call("POST", "/api/tenants", { body: signupBody(twin) })).status).toBe(200);
     const rename =
-      "INSERT INTO members SELECT ?, id, 'Twin', 'member', identity_key, NULL, created_at, NULL, NULL FROM members WHERE tenant_id = ? AND id = ?";
+      "INSERT INTO members (tenant_id, id, name, role, identity_key, created_at) SELECT ?, id, 'Twin', 'member', identity_key, created_at FROM members WHERE tenant_id = ? AND id = ?";
     await db.prepare(rename).bind(tenant, mine.tenant, mine.member.member).run();
     expect((await members.findMember(tenant, db, mine.member.member))?.name).toBe("Twin");
     expect((await members.findMember(mine.tenant, db, mine.member.member))?.name).toBe("Jonas");

@@ -88,6 +88,7 @@ describe("invites", () => {
       inviter: "Olga",
       role: "admin",
       residency: "global",
+      returning: null,
     });
   });
 

@@ -15,6 +15,8 @@ interface FurtherDevice {
   readonly signatureKey: string;
   readonly certificate: string;
   readonly share?: Deposit | undefined;
+  /** The key that has certified it, which may have been replaced meanwhile. */
+  readonly identityKey: string;
   readonly now: number;
 }
 
@@ -22,7 +24,7 @@ const Outcome = v.object({ used: v.number(), full: v.number() });
 
 /**
  * Lets a device in by a permission. `in`: it is in, by this call or an equal one before; `used`: the permission has let in another, or
- * the device's id is taken; `full`: the member has as many devices as anybody may; `out`: the member has been removed.
+ * the device's id is taken; `full`: the member has as many devices as anybody may; `out`: the member has been removed, or has another identity key by now.
  * @throws {Refusal} unavailable
  */
 export async function admitDevice(
@@ -30,17 +32,17 @@ export async function admitDevice(
   db: D1Database,
   device: FurtherDevice,
 ): Promise<"in" | "used" | "full" | "out"> {
-  const { grant, member, id, name, signatureKey, certificate, share, now } = device;
+  const { grant, member, id, name, signatureKey, certificate, identityKey, share, now } = device;
   const active = `(SELECT COUNT(*) FROM devices WHERE tenant_id = ?1 AND member_id = ?3 AND revoked_at IS NULL)`;
   const results = await run(db, [
     db
       .prepare(
         `INSERT INTO devices (tenant_id, id, member_id, name, signature_key, certificate, created_at, last_used_at, admitted_by)
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8 FROM members
-          WHERE tenant_id = ?1 AND id = ?3 AND removed_at IS NULL AND ${active} < ?9
+          WHERE tenant_id = ?1 AND id = ?3 AND identity_key = ?10 AND removed_at IS NULL AND ${active} < ?9
          ON CONFLICT DO NOTHING`,
       )
-      .bind(tenant, id, member, name, signatureKey, certificate, now, grant, LIMITS.devicesPerMember),
+      .bind(tenant, id, member, name, signatureKey, certificate, now, grant, LIMITS.devicesPerMember, identityKey),
     ...(share === undefined ? [] : depositShare(tenant, db, { ...share, device: id, signatureKey })),
     selectDevice(tenant, db, id),
     db

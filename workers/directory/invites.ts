@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { InviteId, MemberId, TenantId } from "../../schemas/ids.ts";
-import { Residency } from "../../schemas/policy.ts";
+import { Residency, Role } from "../../schemas/policy.ts";
 import { rowsOf, run } from "./database.ts";
 
 const shared = {
@@ -14,6 +14,7 @@ const shared = {
   created_at: v.number(),
   expires_at: v.number(),
   revoked_at: v.nullable(v.number()),
+  member_id: v.nullable(MemberId),
 };
 const InviteRow = v.pipe(
   v.object({ ...shared, secret_hash: v.string(), tenant_id: TenantId }),
@@ -28,6 +29,8 @@ const InviteRow = v.pipe(
     createdAt: row.created_at,
     expiresAt: row.expires_at,
     revokedAt: row.revoked_at,
+    /** Whom it lets in again; null when it is for whoever is new. */
+    member: row.member_id,
   })),
 );
 export type InviteRow = v.InferOutput<typeof InviteRow>;
@@ -37,6 +40,8 @@ const OpenedInvite = v.object({
   inviter: v.string(),
   residency: Residency,
   suspended_at: v.nullable(v.number()),
+  member_name: v.nullable(v.string()),
+  member_role: v.nullable(Role),
 });
 /** An invite together with what its holder may know of the tenant. */
 export type OpenedInvite = InviteRow & {
@@ -44,22 +49,25 @@ export type OpenedInvite = InviteRow & {
   readonly inviter: string;
   readonly residency: Residency;
   readonly suspended: boolean;
+  /** Whom it lets in again, as they are called now. */
+  readonly returning: { readonly id: MemberId; readonly name: string } | null;
 };
 
 const COLUMNS = `invites.*, (SELECT COUNT(*) FROM members
-  WHERE members.tenant_id = invites.tenant_id AND members.invite_id = invites.id) AS used`;
+  WHERE members.tenant_id = invites.tenant_id AND members.invite_id = invites.id) + (SELECT COUNT(*) FROM devices
+  WHERE devices.tenant_id = invites.tenant_id AND devices.admitted_by = invites.id) AS used`;
 
 /** Makes an invite unless one of this id exists, and returns the one that does. @throws {Refusal} unavailable */
 export async function insertInvite(
   tenant: TenantId,
   db: D1Database,
-  invite: Pick<InviteRow, "id" | "secretHash" | "role" | "uses" | "createdBy" | "createdAt" | "expiresAt">,
+  invite: Pick<InviteRow, "id" | "secretHash" | "role" | "uses" | "createdBy" | "createdAt" | "expiresAt" | "member">,
 ): Promise<InviteRow> {
   const [, rows = []] = await run(db, [
     db
       .prepare(
-        `INSERT INTO invites (id, tenant_id, secret_hash, role, uses, created_by, created_at, expires_at)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+        `INSERT INTO invites (id, tenant_id, secret_hash, role, uses, created_by, created_at, expires_at, member_id)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
       )
       .bind(
         invite.id,
@@ -70,6 +78,7 @@ export async function insertInvite(
         invite.createdBy,
         invite.createdAt,
         invite.expiresAt,
+        invite.member,
       ),
     db.prepare(`SELECT ${COLUMNS} FROM invites WHERE id = ?`).bind(invite.id),
   ]);
@@ -105,14 +114,26 @@ export async function openInvite(
   { invite, secretHash }: { readonly invite: InviteId; readonly secretHash: string },
 ): Promise<OpenedInvite | undefined> {
   const statement = db.prepare(
-    `SELECT ${COLUMNS}, tenants.name AS tenant_name, tenants.residency, tenants.suspended_at, inviters.name AS inviter
+    `SELECT ${COLUMNS}, tenants.name AS tenant_name, tenants.residency, tenants.suspended_at, inviters.name AS inviter,
+            comers.name AS member_name, comers.role AS member_role
        FROM invites
        JOIN tenants ON tenants.id = invites.tenant_id
        JOIN members AS inviters ON inviters.tenant_id = invites.tenant_id AND inviters.id = invites.created_by
+       LEFT JOIN members AS comers ON comers.tenant_id = invites.tenant_id AND comers.id = invites.member_id
       WHERE invites.id = ? AND secret_hash = ?`,
   );
   const [row] = await rowsOf(db, statement.bind(invite, secretHash));
   if (row === undefined) return undefined;
-  const { tenant_name: tenantName, inviter, residency, suspended_at } = v.parse(OpenedInvite, row);
-  return { ...v.parse(InviteRow, row), tenantName, inviter, residency, suspended: suspended_at !== null };
+  const { tenant_name: tenantName, inviter, residency, suspended_at, ...named } = v.parse(OpenedInvite, row);
+  const kept = v.parse(InviteRow, row);
+  const { member_name: name, member_role: role } = named;
+  return {
+    ...kept,
+    ...(role !== null && role !== "owner" && { role }),
+    tenantName,
+    inviter,
+    residency,
+    suspended: suspended_at !== null,
+    returning: kept.member !== null && name !== null ? { id: kept.member, name } : null,
+  };
 }

@@ -164,7 +164,7 @@ function revokeInvitesOf(
 ): D1PreparedStatement {
   return db
     .prepare(
-      `UPDATE invites SET revoked_at = ?1 WHERE tenant_id = ?2 AND created_by = ?3 AND revoked_at IS NULL
+      `UPDATE invites SET revoked_at = ?1 WHERE tenant_id = ?2 AND (created_by = ?3 OR member_id = ?3) AND revoked_at IS NULL
           AND EXISTS (SELECT 1 FROM members WHERE tenant_id = ?2 AND id = ?3 AND role <> 'owner')`,
     )
     .bind(now, tenant, member);

@@ -96,10 +96,14 @@ export async function listObjects(
   return (await rowsOf(db, statement.bind(tenant, member, shelf, now))).map((row) => v.parse(VaultRow, row));
 }
 
-/** Every object of a member, whatever its shelf and age. @throws {Refusal} unavailable */
-export async function listAllOf(tenant: TenantId, db: D1Database, member: MemberId): Promise<readonly VaultId[]> {
-  const statement = db.prepare("SELECT id FROM vault_objects WHERE tenant_id = ? AND member_id = ?");
-  return (await rowsOf(db, statement.bind(tenant, member))).map(({ id }) => v.parse(VaultId, id));
+/** Every object of a member that was stored up to `until`, whatever its shelf. @throws {Refusal} unavailable */
+export async function listAllOf(
+  tenant: TenantId,
+  db: D1Database,
+  { member, until }: { readonly member: MemberId; readonly until: number },
+): Promise<readonly VaultId[]> {
+  const statement = db.prepare("SELECT id FROM vault_objects WHERE tenant_id = ? AND member_id = ? AND stored_at <= ?");
+  return (await rowsOf(db, statement.bind(tenant, member, until))).map(({ id }) => v.parse(VaultId, id));
 }
 
 /** A tenant's expired objects, some at a time. @throws {Refusal} unavailable */

@@ -6,10 +6,11 @@ import { type ClaimAnswer, JoinBody, MemberPatch, type MembersAnswer } from "../
 import { toBase64url } from "../../schemas/bytes.ts";
 import { MemberId } from "../../schemas/ids.ts";
 import { Refusal } from "../../schemas/refusal.ts";
-import { assertIntroduction, enter, welcome } from "../admission.ts";
+import { assertIntroduction, enter, type NewMember, reenter, welcome } from "../admission.ts";
 import { announceChange } from "../announcement.ts";
 import { type App, assertAdmin, type Caller, signedIn } from "../auth.ts";
 import { departMember } from "../departures.ts";
+import type { OpenedInvite } from "../directory/invites.ts";
 import { findMember, insertJoiner, listMembers, type MemberRow, removeMember, setRole } from "../directory/members.ts";
 import type { Env } from "../env.ts";
 import { readBody, readValue } from "../input.ts";
@@ -25,6 +26,12 @@ async function known(env: Env, caller: Caller, id: string): Promise<MemberRow> {
   return row;
 }
 
+/** Lets somebody new in by an invite. As {@link enter}. */
+function enterNew(env: Env, { id: invite, tenant }: OpenedInvite, member: NewMember): Promise<boolean> {
+  const joiner = { member: { ...member, now: Date.now() }, device: member.device.id, invite };
+  return enter(tenant, env.DIRECTORY, { entry: [insertJoiner(tenant, env.DIRECTORY, joiner)], member, invite });
+}
+
 export const members = new Hono<App>()
   .post("/", async (c) => {
     await countRequest(c.env, "INVITE_LIMIT", addressOf(c.req.raw));
@@ -32,13 +39,12 @@ export const members = new Hono<App>()
     const invite = await openBySecret(c.env, { invite: id, secret });
     const { tenant } = invite;
     await assertIntroduction(tenant, member);
-    const now = Date.now();
-    const joiner = { member: { ...member, now }, device: member.device.id, invite: id };
-    const entry = [insertJoiner(tenant, c.env.DIRECTORY, joiner)];
-    if (!(await enter(tenant, c.env.DIRECTORY, { entry, member, invite: id }))) {
+    const isIn =
+      invite.returning === null ? await enterNew(c.env, invite, member) : await reenter(c.env, invite, member);
+    if (!isIn) {
       // Read again: this request may have lost the race for the last use
       assertOpen(await openBySecret(c.env, { invite: id, secret }));
-      throw new Refusal("unavailable");
+      throw new Refusal(invite.returning === null ? "unavailable" : "conflict");
     }
     const answer = await welcome(c.env, tenant, member);
     c.executionCtx.waitUntil(announceChange(c.env, invite));

@@ -25,7 +25,7 @@ function JoinForm(props: { link: string; preview: InvitePreview }): JSX.Element 
   const action = createAction();
   const submit = (event: Event): void => {
     event.preventDefault();
-    const checked = name.check();
+    const checked = props.preview.returning ?? name.check();
     if (checked === null) return;
     const input = { link: props.link, name: checked, deviceName: deviceName() };
     void action.run(() => engine.join(input)).then((joined) => joined && go("/", { replace: true }));
@@ -34,16 +34,24 @@ function JoinForm(props: { link: string; preview: InvitePreview }): JSX.Element 
     <>
       <div class="join-head">
         <Avatar id={props.preview.organisation} name={props.preview.organisation} />
-        <h1>{t().joinTitle(props.preview.organisation)}</h1>
+        <h1>
+          {props.preview.returning === null
+            ? t().joinTitle(props.preview.organisation)
+            : t().returnTitle(props.preview.returning)}
+        </h1>
       </div>
       <p class="muted">
-        {t().joinLead(props.preview.inviter)} {t().joinRole(t().asRole[props.preview.role])}
+        {props.preview.returning === null
+          ? `${t().joinLead(props.preview.inviter)} ${t().joinRole(t().asRole[props.preview.role])}`
+          : t().returnLead(props.preview.inviter, props.preview.organisation)}
       </p>
       <form class="form" noValidate onSubmit={submit}>
-        <NameInput field={name} label={t().yourName} placeholder={t().yourNameExample} autocomplete="name" />
+        <Show when={props.preview.returning === null}>
+          <NameInput field={name} label={t().yourName} placeholder={t().yourNameExample} autocomplete="name" />
+        </Show>
         <Problem text={action.problem()} />
         <button type="submit" class="button primary wide" disabled={action.busy()}>
-          {action.busy() ? t().working : t().join}
+          {action.busy() ? t().working : props.preview.returning === null ? t().join : t().comeBack}
         </button>
       </form>
       <ResidencyNote residency={props.preview.residency} />

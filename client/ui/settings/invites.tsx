@@ -16,7 +16,8 @@ const ROLES = ["member", "admin"] as const;
 const USES = [1, 5, 10, 50];
 const EXPIRIES = [HOUR, 24 * HOUR, 7 * 24 * HOUR, 28 * 24 * HOUR];
 
-function Ready(props: { link: string }): JSX.Element {
+/** A link that is ready to be handed over. */
+export function Ready(props: { link: string }): JSX.Element {
   const [copied, setCopied] = createSignal(false);
   const copy = (): void => {
     navigator.clipboard.writeText(props.link).then(
@@ -99,7 +100,8 @@ function over(invite: InviteView, now: number): string | null {
 }
 
 function Entry(props: { invite: InviteView; onRevoked: () => void }): JSX.Element {
-  const { engine } = useSession();
+  const session = useSession();
+  const { engine } = session;
   const action = createAction();
   const revoke = async (): Promise<void> => {
     if (await action.run(() => engine.revokeInvite(props.invite.id))) props.onRevoked();
@@ -110,7 +112,11 @@ function Entry(props: { invite: InviteView; onRevoked: () => void }): JSX.Elemen
   return (
     <li class="row" classList={{ gone: reason() !== null }}>
       <span class="row-main">
-        <span class="row-title">{t().role[props.invite.role]}</span>
+        <span class="row-title">
+          {props.invite.member === null
+            ? t().role[props.invite.role]
+            : t().inviteAgainFor(session.name(props.invite.member))}
+        </span>
         <span class="row-note">{action.problem() ?? reason() ?? facts()}</span>
       </span>
       <Show when={reason() === null}>

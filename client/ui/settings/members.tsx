@@ -9,11 +9,17 @@ import { Confirm, Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { useSession } from "../session.ts";
+import { InviteAgain } from "./invite-again.tsx";
 
 const ROLES = ["member", "admin"] as const;
 type Given = (typeof ROLES)[number];
 
-function EditMember(props: { member: MemberView; onRemove: () => void; onClose: () => void }): JSX.Element {
+function EditMember(props: {
+  member: MemberView;
+  onReturn: () => void;
+  onRemove: () => void;
+  onClose: () => void;
+}): JSX.Element {
   const { engine } = useSession();
   const action = createAction();
   const group = createUniqueId();
@@ -39,6 +45,9 @@ function EditMember(props: { member: MemberView; onRemove: () => void; onClose: 
             )}
           </For>
         </fieldset>
+        <button type="button" class="link-button" onClick={() => props.onReturn()}>
+          {t().inviteAgain} …
+        </button>
         <Problem text={action.problem()} />
         <footer class="dialog-foot spread">
           <button type="button" class="button quiet-danger" onClick={() => props.onRemove()}>
@@ -56,11 +65,16 @@ function EditMember(props: { member: MemberView; onRemove: () => void; onClose: 
 export function Members(): JSX.Element {
   const { view, engine, manages } = useSession();
   const [editing, setEditing] = createSignal<MemberView | null>(null);
+  const [again, setAgain] = createSignal<MemberView | null>(null);
   const [removing, setRemoving] = createSignal<MemberView | null>(null);
   const present = () => view.members.filter(({ removed }) => !removed);
   const own = () => view.account?.member.id;
   const mayChange = ({ id, role, removed }: MemberView): boolean =>
     manages() && !removed && role !== "owner" && id !== own();
+  const inviteAgain = (): void => {
+    setAgain(editing());
+    setEditing(null);
+  };
   const askToRemove = (): void => {
     setRemoving(editing());
     setEditing(null);
@@ -101,8 +115,16 @@ export function Members(): JSX.Element {
         </For>
       </ul>
       <Show when={editing()}>
-        {(member) => <EditMember member={member()} onRemove={askToRemove} onClose={() => setEditing(null)} />}
+        {(member) => (
+          <EditMember
+            member={member()}
+            onReturn={inviteAgain}
+            onRemove={askToRemove}
+            onClose={() => setEditing(null)}
+          />
+        )}
       </Show>
+      <Show when={again()}>{(member) => <InviteAgain member={member()} onClose={() => setAgain(null)} />}</Show>
       <Show when={removing()}>
         {(member) => (
           <Confirm

@@ -283,6 +283,15 @@ export const de = {
   themes: { auto: "Automatisch", light: "Hell", dark: "Dunkel" },
   languages: { de: "Deutsch", en: "English" },
 
+  inviteAgain: "Neu einladen",
+  inviteAgainTitle: (name: string) => `${name} neu einladen`,
+  inviteAgainHelp: (name: string) =>
+    `Für den Fall, dass ${name} alle Geräte und die Wiederherstellungswörter verloren hat. Sobald der Link benutzt wird, sind alle bisherigen Geräte abgemeldet und die alte Sicherung gelöscht. ${name} bekommt einen neuen Schlüssel, und alle erfahren davon.`,
+  inviteAgainFor: (name: string) => `Rückkehr von ${name}`,
+  returnTitle: (name: string) => `Willkommen zurück, ${name}`,
+  returnLead: (inviter: string, organisation: string) =>
+    `${inviter} lädt Sie neu zu ${organisation} ein. Ihre bisherigen Geräte werden abgemeldet, und die anderen erfahren, dass Ihr Schlüssel neu ist. Frühere Nachrichten kommen nicht zurück.`,
+  comeBack: "Zurückkehren",
   findingGhost: (name: string) =>
     `Jemand wollte ein fremdes Gerät als eines von ${name} einschleusen. Es wurde nicht angenommen.`,
   findingGhostOwn: "Jemand wollte ein fremdes Gerät als eines von Ihren einschleusen. Es wurde nicht angenommen.",

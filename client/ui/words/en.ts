@@ -277,6 +277,15 @@ export const en: Words = {
   themes: { auto: "Automatic", light: "Light", dark: "Dark" },
   languages: { de: "Deutsch", en: "English" },
 
+  inviteAgain: "Invite anew",
+  inviteAgainTitle: (name) => `Invite ${name} anew`,
+  inviteAgainHelp: (name) =>
+    `For when ${name} has lost every device and the recovery words. As soon as the link is used, all earlier devices are signed out and the old backup is deleted. ${name} gets a new key, and everybody is told.`,
+  inviteAgainFor: (name) => `Return of ${name}`,
+  returnTitle: (name) => `Welcome back, ${name}`,
+  returnLead: (inviter, organisation) =>
+    `${inviter} invites you to ${organisation} anew. Your earlier devices are signed out, and the others learn that your key is new. Earlier messages do not come back.`,
+  comeBack: "Come back",
   findingGhost: (name: string) => `Somebody tried to slip in a device as one of ${name}’s. It was not accepted.`,
   findingGhostOwn: "Somebody tried to slip in a device as one of yours. It was not accepted.",
   findingSwapped: (name: string) => `Somebody poses as ${name}. It was noticed and not accepted.`,

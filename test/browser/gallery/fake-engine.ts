@@ -67,6 +67,7 @@ export function createFakeEngine(state: FakeState): FakeEngine {
     },
     join: async () => change({ phase: "ready" }),
     invite: async () => `${location.origin}/join#AAAAAAAAAAAAAAAAAAAAAA.${"k".repeat(43)}`,
+    inviteAgain: async () => `${location.origin}/join#AAAAAAAAAAAAAAAAAAAAAA.${"k".repeat(43)}`,
     invites: async () => state.invites ?? [],
     revokeInvite: async (_: InviteId) => undefined,
     setPolicy: async (policy) => change({ policy }),

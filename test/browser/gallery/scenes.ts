@@ -235,7 +235,13 @@ export function scene(name: string): FakeState {
     ]),
     preview:
       refused === undefined
-        ? { organisation: "Bäckerei Sommer", inviter: "Anna Sommer", role: "member", residency: "eu" }
+        ? {
+            organisation: "Bäckerei Sommer",
+            inviter: "Anna Sommer",
+            role: "member",
+            residency: "eu",
+            returning: name === "returning" ? "Ben Krause" : null,
+          }
         : new Refusal(refused),
     devices: [
       {
@@ -286,9 +292,9 @@ export function scene(name: string): FakeState {
       },
     ],
     invites: [
-      { id: id<InviteId>("i"), role: "member", usesLeft: 4, expiresAt: now + 6 * DAY, revoked: false },
-      { id: id<InviteId>("j"), role: "admin", usesLeft: 1, expiresAt: now - DAY, revoked: false },
-      { id: id<InviteId>("k"), role: "member", usesLeft: 0, expiresAt: now + DAY, revoked: false },
+      { id: id<InviteId>("i"), role: "member", usesLeft: 4, expiresAt: now + 6 * DAY, revoked: false, member: null },
+      { id: id<InviteId>("j"), role: "admin", usesLeft: 1, expiresAt: now - DAY, revoked: false, member: null },
+      { id: id<InviteId>("k"), role: "member", usesLeft: 0, expiresAt: now + DAY, revoked: false, member: null },
     ],
   };
 }
