@@ -110,7 +110,10 @@ export function readCount(option: string, text: string, max: number): number {
 export const join: Command = {
   usage: "LINK --name NAME [--device NAME]",
   summary: "Join an organisation with an invite link",
-  details: ["The server is the one in the link unless --server says otherwise. Quote the link: it contains a #."],
+  details: [
+    "The server is the one in the link unless --server says otherwise. Quote the link: it contains a #.",
+    "Whoever comes back by a link made for them keeps the name they have.",
+  ],
   arity: [1, 1],
   options: ["name", "device"],
   required: ["name"],

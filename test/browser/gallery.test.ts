@@ -178,7 +178,10 @@ const SCREENS: readonly Screen[] = [
     name: "invite-again",
     path: "/settings?scene=busy",
     shows: ["alle Geräte und die Wiederherstellungswörter verloren", "lost every device and the recovery words"],
-    act: press(/Winkler neu einladen|Invite Carla Winkler anew/),
+    act: async (page) => {
+      await press(/Rolle von Carla Winkler|role of Carla Winkler/)(page);
+      await press(/^(Neu einladen|Invite anew) …$/)(page);
+    },
   },
   { name: "join-again", path: "/join?scene=returning#x", shows: ["Willkommen zurück, Ben", "Welcome back, Ben"] },
   { name: "findings", path: `/c/${TEAM}?scene=findings`, shows: ["ein fremdes Gerät", "slip in a device"] },
@@ -263,6 +266,57 @@ test("U2: the checks notice a control without a name and a text that is too pale
   expect(await namelessControls(page)).toHaveLength(3);
   expect(await lowContrast(page)).toEqual(["2.85 pale"]);
   await context.close();
+});
+
+/** A camera that sees a code at its third look, and a reader for it. */
+function giveCamera(code: string): void {
+  let looks = 0;
+  const canvas = document.createElement("canvas");
+  const stream = canvas.captureStream();
+  class Reader {
+    static getSupportedFormats = async () => ["qr_code"];
+    detect = async () => (++looks < 3 ? [] : [{ rawValue: code }]);
+  }
+  const mediaDevices = { getUserMedia: async () => stream };
+  Object.defineProperty(navigator, "mediaDevices", { value: mediaDevices });
+  Object.assign(globalThis, {
+    BarcodeDetector: Reader,
+    isCameraOff: () => stream.getTracks().every(({ readyState }) => readyState === "ended"),
+  });
+  // A canvas that is not drawn on gives no picture, and a video without one does not play
+  setInterval(() => canvas.getContext("2d")?.fillRect(0, 0, 1, 1), 50);
+}
+
+describe("safety numbers", () => {
+  test("I11: a changed key is looked at, and what waits goes on once a person has decided", async () => {
+    const context = await openProfile(browser);
+    const page = await context.newPage();
+    await page.goto(`${served.url}/c/${BEN}?scene=changed`);
+    await page.getByText("Gesendet wird erst, wenn Sie nachgesehen haben").waitFor();
+    await page.getByRole("button", { name: "Ansehen" }).click();
+    await page.getByText("den alten hatten Sie verglichen").waitFor();
+    // No camera that reads codes here, so nothing offers to scan
+    expect(await page.getByRole("button", { name: "Code scannen" }).count()).toBe(0);
+    await page.getByRole("button", { name: "Ohne Vergleich fortfahren" }).click();
+    await page.getByText("Gesendet wird erst").waitFor({ state: "detached" });
+    await context.close();
+  });
+
+  test.for([
+    ["kuvert-safety:theirs", "Verglichen am"],
+    ["kuvert-safety:other", "Die Schlüssel stimmen nicht überein"],
+  ])("I12: where a camera reads codes, the other one's is scanned: %s", async ([code = "", said = ""]) => {
+    const context = await openProfile(browser);
+    await context.addInitScript(giveCamera, code);
+    const page = await context.newPage();
+    await page.goto(`${served.url}/c/${BEN}/people?scene=busy`);
+    await page.getByRole("button", { name: /Sicherheitsnummer mit Ben/ }).click();
+    await page.getByRole("button", { name: "Code scannen" }).click();
+    await page.getByText(said).waitFor();
+    expect(await page.evaluate("isCameraOff()")).toBe(true);
+    expect(await page.getByRole("img", { name: /Code, den Ben/ }).count()).toBe(1);
+    await context.close();
+  });
 });
 
 describe("timeline", () => {

@@ -1,15 +1,23 @@
 // A server that plays tricks with keys, between engines and a real one: what it shows is noticed, said in a sentence, and never believed.
 
 import { describe, expect, test } from "vitest";
+import { loadAccount } from "../../client/engine/account.ts";
+import { confirmPending } from "../../client/engine/group/commit.ts";
 import { certify, createDeviceKeys, createIdentityKeys } from "../../client/engine/group/device-keys.ts";
+import { seal } from "../../client/engine/group/group.ts";
+import { joinExternally } from "../../client/engine/group/join.ts";
 import { createKeyPackages } from "../../client/engine/group/key-packages.ts";
 import type { Me } from "../../client/engine/group/state.ts";
 import { toBase64url } from "../../schemas/bytes.ts";
-import { type DeviceId, newId, type TenantId } from "../../schemas/ids.ts";
+import { chain, digestOf } from "../../schemas/chain.ts";
+import { encodeContent } from "../../schemas/content.ts";
+import type { ClientFrame } from "../../schemas/frames.ts";
+import { type ConversationId, type DeviceId, newId, type TenantId } from "../../schemas/ids.ts";
 import type { KeyEvent } from "../../schemas/key-event.ts";
 import type { Company, Person } from "../support/company.ts";
 import { Log } from "../support/fake-key-log.ts";
 import { eachWithCompany } from "../support/hooks.ts";
+import type { Incoming } from "../support/tampered-socket.ts";
 
 let company: Company;
 
@@ -114,6 +122,122 @@ describe("whom the key log does not have gets in nowhere", () => {
   });
 });
 
+/** Lets a ghost into a conversation behind its people's backs: everything it makes fits the log as the victim is shown it. */
+class Haunting {
+  readonly #ghost: Me;
+  #groupInfo: Uint8Array | null = null;
+  #envelopes: readonly Uint8Array<ArrayBuffer>[] = [];
+  /** What the ghost says once it believes to be in. */
+  static readonly SAYS = "Ich bin es, Bert";
+
+  constructor(ghost: Me) {
+    this.#ghost = ghost;
+  }
+
+  /** The newest GroupInfo is on its way to the server with every commit. */
+  readonly outgoing = (frame: ClientFrame): readonly ClientFrame[] => {
+    if (frame.type === "commit") this.#groupInfo = frame.groupInfo;
+    return [frame];
+  };
+
+  /** After the next envelopes come the ghost's commit and its first message. */
+  readonly incoming = (frame: Incoming): readonly Incoming[] => {
+    if (frame.type !== "envelopes" || this.#envelopes.length === 0) return [frame];
+    let { hash, head } = frame;
+    const envelopes = this.#envelopes.map((bytes) => {
+      const id = crypto.getRandomValues(new Uint8Array(16));
+      head += 1;
+      hash = chain(hash, head, digestOf(id, bytes));
+      return { id, seq: head, bytes, digest: null, acceptedAt: frame.now, expiresAt: null };
+    });
+    this.#envelopes = [];
+    return [frame, { ...frame, envelopes, hash, head }];
+  };
+
+  async begin(conversation: ConversationId): Promise<void> {
+    const context = { me: this.#ghost, trust: () => true, mayChange: () => true };
+    const groupInfo = this.#groupInfo ?? new Uint8Array();
+    const order = { groupInfo, context, conversation, generation: 0, now: Date.now() };
+    const made = await joinExternally(order);
+    if (made.kind !== "committed") throw new Error(made.reason);
+    const { group } = confirmPending(made.group);
+    const content = encodeContent({
+      type: "text",
+      text: Haunting.SAYS,
+      expiresIn: null,
+      sentAt: Date.now(),
+      seen: { seq: 0, hash: new Uint8Array(32) },
+      keys: { size: 0, root: new Uint8Array(32) },
+    });
+    const own = (bytes: Uint8Array) => bytes.slice() as Uint8Array<ArrayBuffer>;
+    this.#envelopes = [own(made.bundle.commit), own((await seal(group, content)).bytes)];
+  }
+}
+
+describe("a ghost in a conversation", () => {
+  test("J12, J9: its commit is followed by nobody, what it says is shown to nobody, and the person is told", async () => {
+    const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
+    const account = await loadAccount(bert.store);
+    // Even the member's own identity key makes no device that the log does not have
+    const haunting = new Haunting(await ghostOf(bert, account?.identityKeys));
+    const { incoming, outgoing } = haunting;
+    await anna.reopen({ tampering: { incoming, outgoing } });
+    const id = await anna.engine.create({ title: "Backstube", members: [bert.id] });
+    await anna.settled();
+    await bert.settled();
+    await haunting.begin(id);
+    await bert.engine.send(id, "echt");
+    await until(() => found(anna).length > 0);
+    expect(found(anna)).toEqual([{ kind: "ghost", member: bert.id }]);
+    await anna.engine.send(id, "Hört das jemand?");
+    const { devices } = await anna.engine.encryption(id);
+    expect(devices.map(({ member }) => member).sort()).toEqual([anna.id, bert.id].sort());
+    expect((await anna.texts(id)).slice(0, 1)).toEqual(["echt"]);
+    expect(await anna.texts(id)).not.toContain(Haunting.SAYS);
+  });
+
+  test("J12: a directory that swaps a key, and a log into which a ghost is written, are told as well", async () => {
+    const { anna, bert } = await company.pair();
+    const fork = new Fork();
+    let isSwapped = false;
+    const swap = middle((url, real) => {
+      if (url.pathname !== "/api/members" || !isSwapped) return undefined;
+      return real().then(async (response) => {
+        const { members } = (await response.json()) as { members: { id: string; identityKey: string }[] };
+        const identityKey = toBase64url(crypto.getRandomValues(new Uint8Array(32)));
+        return Response.json({ members: members.map((one) => (one.id === bert.id ? { ...one, identityKey } : one)) });
+      });
+    });
+    const fetch: typeof globalThis.fetch = (input, init) =>
+      (new URL(String(input)).pathname.startsWith("/api/keys/") ? fork.fetch : swap)(input, init);
+    await anna.forgetKeys();
+    await anna.reopen({ fetch });
+    await anna.settled();
+    expect(found(anna)).toEqual([]);
+    isSwapped = true;
+    await anna.reopen({ fetch });
+    await until(() => found(anna).length === 1);
+    expect(found(anna)).toEqual([{ kind: "swapped", member: bert.id }]);
+    isSwapped = false;
+    fork.isOpen = true;
+    const ghost = await ghostOf(bert);
+    const own = (bytes: Uint8Array) => bytes.slice() as Uint8Array<ArrayBuffer>;
+    const { member, device, certificate, signatureKey } = ghost;
+    fork.add({
+      type: "device",
+      member,
+      device,
+      signatureKey: own(signatureKey.publicKey),
+      certificate: own(certificate),
+    });
+    await anna.reopen({ fetch });
+    await until(() => found(anna).length === 2);
+    expect(found(anna)[1]).toEqual({ kind: "ghost", member: bert.id });
+    const { problems, events } = await anna.engine.auditKeys();
+    expect([problems, events.at(-1)?.problem]).toEqual([["bad_leaf"], "uncertified"]);
+  });
+});
+
 describe("a key that changed", () => {
   test("I6, I7: nothing is sent to somebody verified whose key is another now, until a person has looked; others get a line", async () => {
     const { anna, bert, id } = await company.pair();
@@ -190,6 +314,7 @@ describe("a member who lost everything", () => {
     const carl = await company.join(anna, "Carl");
     await anna.engine.add(id, [carl.id]);
     await anna.engine.expire(id, 3_600_000);
+    await until(async () => (await bert.engine.encryption(id)).devices.length === 3);
     await bert.engine.send(id, "vorher");
     for (const person of [anna, carl]) await person.shows(id, ["vorher"]);
     await anna.engine.verify(bert.id, true);

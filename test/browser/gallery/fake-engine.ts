@@ -10,7 +10,7 @@ import type {
   PasskeyView,
   Snapshot,
 } from "../../../client/engine/view.ts";
-import type { ConversationId, DeviceId, InviteId } from "../../../schemas/ids.ts";
+import type { ConversationId, DeviceId, InviteId, MemberId } from "../../../schemas/ids.ts";
 import { newId } from "../../../schemas/ids.ts";
 import { Refusal } from "../../../schemas/refusal.ts";
 
@@ -44,6 +44,12 @@ export function createFakeEngine(state: FakeState): FakeEngine {
   const changeConversation = (id: ConversationId, next: Partial<Snapshot["conversations"][number]>): void =>
     change({
       conversations: state.snapshot.conversations.map((each) => (each.id === id ? { ...each, ...next } : each)),
+    });
+  /** A person has looked at a key: nothing is held back on its account any more. */
+  const mark = (member: MemberId, key: "verified" | "known"): void =>
+    change({
+      members: state.snapshot.members.map((each) => (each.id === member ? { ...each, key } : each)),
+      conversations: state.snapshot.conversations.map((each) => ({ ...each, held: null })),
     });
   const put = (conversation: ConversationId, line: MessageView): void => {
     const others = linesOf(conversation).filter(({ key }) => key !== line.key);
@@ -163,8 +169,12 @@ export function createFakeEngine(state: FakeState): FakeEngine {
       };
     },
     auditKeys: async () => ({ size: 0, root: "", events: [], problems: [] }),
-    scanSafety: async () => "match",
-    verify: async () => undefined,
+    scanSafety: async (member, scanned) => {
+      if (scanned !== "kuvert-safety:theirs") return "mismatch";
+      mark(member, "verified");
+      return "match";
+    },
+    verify: async (member, isVerified) => mark(member, isVerified ? "verified" : "known"),
     noteFinding: async (finding) => change({ findings: state.snapshot.findings.filter(({ id }) => id !== finding) }),
     devices: async () => state.devices ?? [],
     revokeDevice: async () => undefined,
