@@ -172,10 +172,10 @@ test("G10: the words are asked for until three were entered again, and bring eve
   await again.page.goto(stage.url);
   await again.page.getByRole("button", { name: "Mit Wiederherstellungswörtern" }).click();
   await again.page.getByLabel("Ihre 24 Wörter").fill(words.slice(1).join(" "));
-  await again.page.getByRole("button", { name: "Wiederherstellen" }).click();
+  await again.page.getByRole("button", { name: "Wiederherstellen", exact: true }).click();
   await again.page.getByText("Eines der Wörter stimmt nicht").waitFor();
   await again.page.getByLabel("Ihre 24 Wörter").fill(words.map((word, index) => `${index + 1}. ${word}`).join("\n"));
-  await again.page.getByRole("button", { name: "Wiederherstellen" }).click();
+  await again.page.getByRole("button", { name: "Wiederherstellen", exact: true }).click();
   await again.page.getByRole("heading", { name: "Ihre Geräte" }).waitFor();
   await again.open("Backstube");
   await again.sees("Brot ist im Ofen");
