@@ -157,7 +157,7 @@ export async function measureBrowser(): Promise<Figure[]> {
   } finally {
     await owner.close();
     await browser.close();
-    await running.stop();
+    await running.dispose();
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -79,7 +79,7 @@ async function measureProduct(): Promise<void> {
       if (wanted(name)) samples.push(...(await measure(running, company)));
     }
   } finally {
-    await running.stop();
+    await running.dispose();
   }
 }
 

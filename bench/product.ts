@@ -1,12 +1,7 @@
 // Starts the product as `npm start` does and fills it with a real company: members join by invite, conversations are founded and
 // joined over the real routes, tokens are the ones the server issued. Only the MLS bytes are made up, as the server cannot read them.
 
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { WebSocket } from "ws";
 import { createDoor, type Door } from "../client/engine/api.ts";
 import {
@@ -27,62 +22,19 @@ import {
   newId,
   type TenantId,
 } from "../schemas/ids.ts";
+import { build } from "../scripts/build.ts";
+import { RealServer } from "../test/support/real-server.ts";
 import { privateMessage, publicCommit } from "../test/workers/support/mls-bytes.ts";
 import { onServerCore } from "./machine.ts";
 import { type Peer, stampedPayload, stampOf, type Target } from "./target.ts";
 
-export interface Running {
-  readonly url: string;
-  readonly workerdPid: number;
-  readonly state: string;
-  /** Ends the runtime with SIGKILL; the server starts it again on the same port and this resolves once it runs. */
-  crash(): Promise<number>;
-  stop(): Promise<void>;
-}
+export type Running = RealServer;
 
-/** The built product on a free port with its state in a temporary folder, on the server's core. */
+/** The built product with its state in a temporary folder, on the server's core. */
 export async function startProduct(): Promise<Running> {
-  const state = mkdtempSync(join(tmpdir(), "kuvert-bench-"));
-  const [program = "", ...args] = [
-    ...onServerCore,
-    process.execPath,
-    join(import.meta.dirname, "../scripts/start.ts"),
-    "--json",
-    "--quiet",
-  ];
-  const env = {
-    ...process.env,
-    PORT: "0",
-    KUVERT_STATE: state,
-    KUVERT_REQUESTS_PER_MINUTE: "10000000",
-    KUVERT_SENDS_PER_SECOND: "1000000",
-  };
-  const child: ChildProcess = spawn(program, args, { env, stdio: ["ignore", "pipe", "inherit"] });
-  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
-  const nextStart = async (): Promise<{ url: string; workerdPid: number }> => {
-    const { value } = await lines.next();
-    if (value === undefined) throw new Error("The server did not start");
-    return JSON.parse(value) as { url: string; workerdPid: number };
-  };
-  let current = await nextStart();
-  return {
-    get url() {
-      return current.url;
-    },
-    get workerdPid() {
-      return current.workerdPid;
-    },
-    state,
-    crash: async () => {
-      process.kill(current.workerdPid, "SIGKILL");
-      current = await nextStart();
-      return current.workerdPid;
-    },
-    stop: async () => {
-      if (child.exitCode === null && child.kill()) await once(child, "exit");
-      rmSync(state, { recursive: true, force: true });
-    },
-  };
+  await build();
+  const env = { KUVERT_REQUESTS_PER_MINUTE: "10000000", KUVERT_SENDS_PER_SECOND: "1000000" };
+  return RealServer.start({ under: onServerCore, env });
 }
 
 /** One member with one device, and the token the server gave it. */
@@ -367,7 +319,7 @@ export async function productTarget(running: Running, company: Company): Promise
       const conversation = await foundConversation(running.url, people);
       return fillConversation(running.url, conversation, people);
     },
-    stop: () => running.stop(),
+    stop: () => running.dispose(),
   };
 }
 

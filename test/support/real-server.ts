@@ -11,6 +11,13 @@ import { createInterface } from "node:readline";
 
 const START = join(import.meta.dirname, "../../scripts/start.ts");
 
+export interface Circumstances {
+  /** A command that the server is started by. */
+  readonly under?: readonly string[];
+  /** What start.ts reads, beside port and state. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 interface Announcement {
   readonly url: string;
   readonly pid: number;
@@ -50,20 +57,23 @@ async function gone(pid: number): Promise<void> {
 export class RealServer {
   readonly state: string;
   readonly port: number;
+  readonly #circumstances: Circumstances;
   /** Everything it ever printed. */
   output = "";
   #child: ChildProcess | undefined;
   #workerdPid = 0;
   #announced: ((announcement: Announcement) => void)[] = [];
 
-  private constructor(state: string, port: number) {
+  private constructor({ state, port }: { state: string; port: number }, circumstances: Circumstances) {
     this.state = state;
     this.port = port;
+    this.#circumstances = circumstances;
   }
 
   /** Starts a server on an empty state folder and resolves when it answers. */
-  static async start(): Promise<RealServer> {
-    const server = new RealServer(mkdtempSync(join(tmpdir(), "kuvert-server-")), await freePort());
+  static async start(circumstances: Circumstances = {}): Promise<RealServer> {
+    const state = mkdtempSync(join(tmpdir(), "kuvert-server-"));
+    const server = new RealServer({ state, port: await freePort() }, circumstances);
     await server.start();
     return server;
   }
@@ -72,14 +82,23 @@ export class RealServer {
     return `http://localhost:${this.port}`;
   }
 
+  /** The runtime's process now; it changes with every crash. */
+  get workerdPid(): number {
+    return this.#workerdPid;
+  }
+
   /** Starts it again after {@link stop} or {@link kill}. */
   async start(): Promise<void> {
-    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", START, "--json", "--built"], {
+    const { under = [], env = {} } = this.#circumstances;
+    const start = [process.execPath, "--disable-warning=ExperimentalWarning", START, "--json", "--built"];
+    const [program = "", ...args] = [...under, ...start];
+    const child = spawn(program, args, {
       env: {
         ...process.env,
         PORT: String(this.port),
         KUVERT_STATE: this.state,
         KUVERT_REQUESTS_PER_MINUTE: "1000000",
+        ...env,
       },
       stdio: ["ignore", "pipe", "pipe"],
     });
