@@ -20,7 +20,7 @@ const openSettings = ({ page }: Person) => page.getByRole("button", { name: "Ein
 async function giveRole({ page }: Person, name: string, role: string): Promise<void> {
   await page.getByRole("button", { name: `Rolle von ${name} ändern oder entfernen` }).press("Enter");
   const dialog = page.getByRole("dialog", { name });
-  await dialog.getByLabel(role).check();
+  await dialog.getByRole("radio", { name: new RegExp(`^${role} `) }).check();
   await dialog.getByRole("button", { name: "Speichern" }).click();
   await dialog.waitFor({ state: "detached" });
 }
