@@ -1,6 +1,6 @@
 // Owns which screen stands: what the engine's place and phase call for, before any conversation is looked at.
 
-import { createSignal, ErrorBoundary, type JSX, Match, onMount, Switch } from "solid-js";
+import { createSignal, ErrorBoundary, type JSX, lazy, Match, onMount, Suspense, Switch } from "solid-js";
 import type { Gate } from "../engine/seal/unlock.ts";
 import { watchIdle } from "./idle.ts";
 import { t } from "./language.ts";
@@ -9,12 +9,15 @@ import type { Remote } from "./remote.ts";
 import { deviceLink, inviteLink, route } from "./route.ts";
 import { Crashed, Elsewhere, Ended, Skeleton } from "./screens/ends.tsx";
 import { Guarded, Unreachable } from "./screens/gates.tsx";
-import { AlreadyIn, Join } from "./screens/join.tsx";
-import { LinkDevice } from "./screens/link-device.tsx";
-import { Recover } from "./screens/recover.tsx";
-import { SignUp } from "./screens/sign-up.tsx";
 import { createSession, SessionProvider } from "./session.ts";
 import type { Place } from "./wire.ts";
+
+// Of use once in a browser's life, if ever
+const AlreadyIn = lazy(() => import("./screens/join.tsx").then(({ AlreadyIn: view }) => ({ default: view })));
+const Join = lazy(() => import("./screens/join.tsx").then(({ Join: view }) => ({ default: view })));
+const LinkDevice = lazy(() => import("./screens/link-device.tsx").then(({ LinkDevice: view }) => ({ default: view })));
+const Recover = lazy(() => import("./screens/recover.tsx").then(({ Recover: view }) => ({ default: view })));
+const SignUp = lazy(() => import("./screens/sign-up.tsx").then(({ SignUp: view }) => ({ default: view })));
 
 /** A bug in a view: say so in the browser's own place for it, and stop drawing. */
 function Bug(props: { error: unknown }): JSX.Element {
@@ -67,19 +70,29 @@ export function App(props: { remote: Remote }): JSX.Element {
             <Ended code={view.code} onForget={forget} />
           </Match>
           <Match when={view.phase === "fresh" && joining()}>
-            <Join link={inviteLink()} />
+            <Suspense>
+              <Join link={inviteLink()} />
+            </Suspense>
           </Match>
           <Match when={view.phase === "fresh" && route().screen === "recover"}>
-            <Recover />
+            <Suspense>
+              <Recover />
+            </Suspense>
           </Match>
           <Match when={view.phase === "fresh" && linking()}>
-            <LinkDevice link={deviceLink()} />
+            <Suspense>
+              <LinkDevice link={deviceLink()} />
+            </Suspense>
           </Match>
           <Match when={view.phase === "fresh"}>
-            <SignUp />
+            <Suspense>
+              <SignUp />
+            </Suspense>
           </Match>
           <Match when={view.phase === "ready" && (joining() || linking())}>
-            <AlreadyIn />
+            <Suspense>
+              <AlreadyIn />
+            </Suspense>
           </Match>
           <Match when={view.phase === "ready"}>
             <Messenger />

@@ -3,7 +3,6 @@
 import { createEffect, createMemo, createRoot, createSignal } from "solid-js";
 import { isRefusal } from "../../schemas/refusal.ts";
 import { de } from "./words/de.ts";
-import { en } from "./words/en.ts";
 
 type Spoken<Value> = Value extends string
   ? string
@@ -16,7 +15,12 @@ export type Words = Spoken<typeof de>;
 export type Language = "de" | "en";
 
 const KEY = "kuvert.language";
-const dictionaries: Readonly<Record<Language, Words>> = { de, en };
+/** German comes with the page, English when it is spoken: each weighs what a screen weighs. */
+const dictionaries: { readonly de: Words; en: Words | null } = { de, en: null };
+
+async function learn(next: Language): Promise<void> {
+  if (next === "en") dictionaries.en ??= (await import("./words/en.ts")).en;
+}
 
 /** What was chosen before, else the first language of the browser that we speak, else German. */
 function preferred(): Language {
@@ -24,15 +28,22 @@ function preferred(): Language {
   return wanted.find((tag) => tag === "de" || tag === "en") ?? "de";
 }
 
-const [language, setLanguage] = createSignal<Language>(preferred());
+const [language, setLanguage] = createSignal<Language>("de");
 
 export { language };
 
 /** The dictionary of the language spoken now. */
-export const t = (): Words => dictionaries[language()];
+export const t = (): Words => dictionaries[language()] ?? de;
+
+/** Speaks the preferred language; to be called before anything is drawn. A dictionary that does not come is no reason to draw nothing. */
+export async function speakPreferred(): Promise<void> {
+  const wanted = preferred();
+  await learn(wanted).then(() => setLanguage(wanted), reportError);
+}
 
 /** Speaks another language from now on, also after a reload. */
-export function speak(next: Language): void {
+export async function speak(next: Language): Promise<void> {
+  await learn(next);
   localStorage.setItem(KEY, next);
   setLanguage(next);
 }

@@ -5,6 +5,7 @@ import { createSignal, Show } from "solid-js";
 import { App } from "./app.tsx";
 import { forgetDrafts } from "./conversation/composer.tsx";
 import { render } from "./dom.ts";
+import { speakPreferred } from "./language.ts";
 import { createRemote, type Remote } from "./remote.ts";
 import type { FromPage } from "./wire.ts";
 import workerUrl from "./worker.ts?worker&url";
@@ -48,4 +49,4 @@ const client = (): Node =>
       {({ remote }) => <App remote={remote} />}
     </Show>
   ) as Node;
-render(client, document.body);
+void speakPreferred().then(() => render(client, document.body));

@@ -1,11 +1,12 @@
 // Owns the line over the field that says why nothing is sent for now, and the way to what a person can do about it.
 
-import { createSignal, type JSX, Show } from "solid-js";
+import { createSignal, type JSX, lazy, Show, Suspense } from "solid-js";
 import type { HoldView } from "../../engine/view.ts";
 import { t } from "../language.ts";
 import { Icon } from "../parts/icon.tsx";
 import { useSession } from "../session.ts";
-import { SafetyNumber } from "./safety.tsx";
+
+const SafetyNumber = lazy(() => import("./safety.tsx").then(({ SafetyNumber: view }) => ({ default: view })));
 
 export function Hold(props: { hold: HoldView }): JSX.Element {
   const session = useSession();
@@ -23,7 +24,9 @@ export function Hold(props: { hold: HoldView }): JSX.Element {
               {t().holdLook}
             </button>
             <Show when={looking()}>
-              <SafetyNumber member={member()} onClose={() => setLooking(false)} />
+              <Suspense>
+                <SafetyNumber member={member()} onClose={() => setLooking(false)} />
+              </Suspense>
             </Show>
           </>
         )}

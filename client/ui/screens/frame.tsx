@@ -26,7 +26,7 @@ export function Frame(props: { children: JSX.Element; claim?: boolean }): JSX.El
               class="link-button"
               lang={each}
               aria-pressed={language() === each}
-              onClick={() => speak(each)}
+              onClick={() => void speak(each)}
             >
               {t().languages[each]}
             </button>

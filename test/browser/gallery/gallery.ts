@@ -3,6 +3,7 @@
 import "../../../client/ui/styles/all.css";
 import { App } from "../../../client/ui/app.tsx";
 import { createComponent, render } from "../../../client/ui/dom.ts";
+import { speakPreferred } from "../../../client/ui/language.ts";
 import type { Place } from "../../../client/ui/wire.ts";
 import { createFakeEngine } from "./fake-engine.ts";
 import { scene } from "./scenes.ts";
@@ -21,6 +22,7 @@ const place = GATES[asked] ?? (asked as Place);
 const minutes = query.get("lock");
 
 Object.assign(globalThis, { engine });
+await speakPreferred();
 render(
   () =>
     createComponent(App as (props: object) => Node, {
