@@ -7,17 +7,8 @@ import { isRefusal, Refusal, type RefusalCode } from "../../schemas/refusal.ts";
 import { loadAccount } from "./account.ts";
 import type { DoorOptions } from "./api.ts";
 import type { Clock } from "./clock.ts";
-import { linkAddress, readCode } from "./linking/code.ts";
-import {
-  dropHistory,
-  fetchHistory,
-  giveUpHistory,
-  handOver,
-  isHistoryPending,
-  sealHistory,
-  takeOver,
-} from "./linking/hand-over.ts";
-import { enterCode, type Showing, showCode } from "./linking/linking.ts";
+import type { Showing } from "./linking/linking.ts";
+import { giveUpHistory, isHistoryPending } from "./linking/pending.ts";
 import type { AccountRecord } from "./records.ts";
 import type { ComeBackOptions } from "./recovery/come-back.ts";
 import type { Safekeeping } from "./safekeeping.ts";
@@ -26,6 +17,13 @@ import type { Store } from "./store.ts";
 import type { Tokens } from "./token.ts";
 import { createVault, type Vault } from "./vault.ts";
 import type { LinkingView, PasskeyAnswer } from "./view.ts";
+
+/** Few need it, and seldom: it is loaded when somebody does. */
+const loadLinking = async () => ({
+  ...(await import("./linking/code.ts")),
+  ...(await import("./linking/linking.ts")),
+  ...(await import("./linking/hand-over.ts")),
+});
 
 /** A history that did not arrive is asked for again after this long, in ms. */
 const AGAIN = 5_000;
@@ -76,6 +74,7 @@ export class Gaining {
   async offer(giver: Giver): Promise<void> {
     await this.cancel();
     const { door, clock } = this.#options;
+    const { showCode, linkAddress } = await loadLinking();
     const showing = await showCode({ ...door, clock, tokens: giver.tokens });
     const expiresAt = clock.now() + LIMITS.linkLife;
     const offer = { giver, showing, expiresAt };
@@ -96,6 +95,7 @@ export class Gaining {
     this.#show({ kind: "handing", name, done: 0, total: 0 });
     await this.#guard(async () => {
       const history = await this.#seal(offer, { name, vault });
+      const { handOver } = await loadLinking();
       await handOver(showing, giver.account, { history, recovery: giver.safekeeping.handover, now: giver.now() });
       this.#cancel = null;
       this.#show({ kind: "handed", name });
@@ -105,6 +105,7 @@ export class Gaining {
   /** Enters a code; resolves with the account once the history is here. @throws {Refusal} malformed — no code; any that ends linking */
   async enter(text: string, deviceName: string): Promise<AccountRecord> {
     await this.cancel();
+    const { readCode, enterCode, takeOver } = await loadLinking();
     const code = readCode(text);
     if (code === undefined) throw new Refusal("malformed", { reason: "link_code" });
     const { door, store, sealing, clock } = this.#options;
@@ -144,6 +145,7 @@ export class Gaining {
     const { door, store, clock } = this.#options;
     while (await isHistoryPending(store)) {
       try {
+        const { fetchHistory } = await loadLinking();
         await fetchHistory({ ...door, store, clock, onProgress: this.#arriving });
       } catch (error) {
         if (!isRefusal(error)) throw error;
@@ -165,6 +167,7 @@ export class Gaining {
 
   /** Seals the history for an offer; a server out of reach is tried again for as long as the offer stands, with what is missing. */
   async #seal(offer: Offer, { name, vault }: { name: string; vault: Vault }): Promise<Uint8Array<ArrayBuffer>> {
+    const { sealHistory, dropHistory } = await loadLinking();
     const { store, clock } = this.#options;
     const { now, account } = offer.giver;
     const onProgress = (progress: { readonly done: number; readonly total: number }): void => {

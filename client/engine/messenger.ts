@@ -22,7 +22,7 @@ import type { Conversation } from "./conversation.ts";
 import { conversationView, keyOf, settingsOf, timelineOf } from "./conversation-view.ts";
 import { encryptionView } from "./encryption-view.ts";
 import { Gaining } from "./gaining.ts";
-import { isHistoryPending } from "./linking/hand-over.ts";
+import { isHistoryPending } from "./linking/pending.ts";
 import { Live } from "./live.ts";
 import { FOR_GOOD, setMark } from "./marks.ts";
 import type { MessengerOptions } from "./messenger-options.ts";

@@ -5,8 +5,7 @@ import type { DeviceId } from "../../schemas/ids.ts";
 import type { Api, DoorOptions } from "./api.ts";
 import type { ChangedRows } from "./backup/changed.ts";
 import { engineRows } from "./backup/engine-rows.ts";
-import { keepBackup, type Outcome } from "./backup/keeper.ts";
-import { packMembership } from "./backup/membership.ts";
+import type { Outcome } from "./backup/keeper.ts";
 import type { Clock } from "./clock.ts";
 import type { AccountRecord } from "./records.ts";
 import { dropPhrase, loadPhrase, type PhraseRecord, savePhrase } from "./recovery/phrase-record.ts";
@@ -172,6 +171,8 @@ export class Safekeeping {
     const vault = createVault({ server, tokens, shelf: "backup", ...(fetch !== undefined && { fetch }) });
     // Timers are noted when rows are restored, never when they are kept
     const portable = engineRows({ note: () => undefined });
+    const { keepBackup } = await import("./backup/keeper.ts");
+    const { packMembership } = await import("./backup/membership.ts");
     const keys = { tenant: tenant.id, member: member.id, backupKey };
     const options = { keys, device, store, shelf: "backup", vault, portable, now } as const;
     return keepBackup({ ...options, ...(rows && { changed: rows }) }, { account: packMembership(account()), takeOver });

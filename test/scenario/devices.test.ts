@@ -11,14 +11,9 @@ import { packMembership } from "../../client/engine/backup/membership.ts";
 import { sign } from "../../client/engine/group/device-keys.ts";
 import { KeyLog } from "../../client/engine/key-log.ts";
 import { readCode } from "../../client/engine/linking/code.ts";
-import {
-  fetchHistory,
-  handOver,
-  isHistoryPending,
-  sealHistory,
-  takeOver,
-} from "../../client/engine/linking/hand-over.ts";
+import { fetchHistory, handOver, sealHistory, takeOver } from "../../client/engine/linking/hand-over.ts";
 import { enterCode, showCode } from "../../client/engine/linking/linking.ts";
+import { isHistoryPending } from "../../client/engine/linking/pending.ts";
 import type { AccountRecord } from "../../client/engine/records.ts";
 import { comeBack } from "../../client/engine/recovery/come-back.ts";
 import { createPhrase, recoveryKeys } from "../../client/engine/recovery/phrase.ts";

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { isHistoryPending } from "../../client/engine/linking/hand-over.ts";
+import { isHistoryPending } from "../../client/engine/linking/pending.ts";
 import type { LinkingView, SafekeepingView } from "../../client/engine/view.ts";
 import { type ConversationId, type MemberId, newId } from "../../schemas/ids.ts";
 import type { Company, Person } from "../support/company.ts";

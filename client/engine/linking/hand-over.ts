@@ -22,6 +22,7 @@ import { Timers } from "../timers.ts";
 import { createTokens } from "../token.ts";
 import { createVault, type Vault } from "../vault.ts";
 import { enrolLinked, makeGrant, type Showing } from "./linking.ts";
+import { giveUpHistory, PENDING } from "./pending.ts";
 
 /** Where a history goes, and who is told how far it is. `now` in ms by the server's clock. */
 export interface Upload extends Pick<KeeperOptions, "store" | "vault" | "now" | "onProgress"> {}
@@ -75,9 +76,6 @@ export interface TakeOverOptions extends DoorOptions {
   readonly onProgress?: RestoreOptions["onProgress"];
 }
 
-/** The key of a history that has not wholly arrived yet. */
-const PENDING = { table: "meta", key: "handover-pending" } as const;
-
 /**
  * Makes a profile a new device of the member that was handed over, with its history if there is one. When the history was interrupted the device
  * is in all the same: {@link fetchHistory} goes on.
@@ -99,16 +97,6 @@ export async function takeOver(
   // Kept in the profile, so that the history's timers run by the server's clock
   await (await ServerTime.load(store, clock)).observe(token.now);
   return fetchHistory(options);
-}
-
-/** Whether there is a history that has not wholly arrived. The engine must not be opened on the profile before it has, or was given up. */
-export async function isHistoryPending(store: Store): Promise<boolean> {
-  return (await store.get(PENDING.table, PENDING.key)) !== undefined;
-}
-
-/** Goes without the history that has not arrived. */
-export async function giveUpHistory(store: Store): Promise<void> {
-  await store.write([{ ...PENDING, value: null }]);
 }
 
 /**

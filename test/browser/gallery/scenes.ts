@@ -154,7 +154,6 @@ const conversations: readonly ConversationView[] = [
     muted: { until: now + 8 * HOUR },
   }),
   conversation("cWedding", {
-    draft: "Mit Marzipan oder ohne",
     title: "Hochzeitstorte Familie Brückner, Samstag in zwei Wochen",
     members: [anna, carla],
     last: { from: carla, text: "Fünf Stockwerke?!", at: noon - 3 * DAY },
