@@ -37,6 +37,8 @@ function noticeSentence(snapshot: Snapshot, from: string | null, notice: Notice)
       return `no longer here: ${names(snapshot, notice.members)}`;
     case "left":
       return `${who} left`;
+    case "contradicted":
+      return `${who} has seen another history of this conversation than this device, or says so`;
     case "renewed":
       return "the encryption of this conversation was renewed";
     case "titled":

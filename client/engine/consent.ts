@@ -4,6 +4,7 @@ import { type Changes, codeOf, mayPass } from "./changes.ts";
 import type { Departures } from "./departures.ts";
 import type { Ledger } from "./ledger.ts";
 import type { IntentRecord } from "./records.ts";
+import { storeRefusal } from "./store.ts";
 
 /** Times in ms. */
 const ASK_AGAIN = { least: 1_000, most: 60_000 };
@@ -68,7 +69,10 @@ export class Consent {
       if (intent.wish?.kind === "create") await this.#founded();
       if (intent.wish?.kind === "leave") await this.#left(intent);
     } catch (error) {
-      if (mayPass(error)) return this.#askLater();
+      if (mayPass(error)) {
+        this.#changes.forget(intent);
+        return this.#askLater();
+      }
       await this.#ledger.turn(() => this.#departures.fail(intent, codeOf(error)));
       throw error;
     }
@@ -82,12 +86,14 @@ export class Consent {
   }
 
   async #founded(): Promise<void> {
-    await this.#ledger.turn(async () => {
-      if (this.#ledger.record.founded) return;
+    const isKept = await this.#ledger.turn(async () => {
+      if (this.#ledger.record.founded) return true;
       const draft = this.#ledger.draft();
       draft.set({ founded: true });
       await this.#ledger.save(draft);
+      return true;
     });
+    if (isKept !== true) throw storeRefusal("unavailable", "not kept");
   }
 
   #askLater(): void {

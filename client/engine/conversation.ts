@@ -22,6 +22,8 @@ import { WayBack } from "./way-back.ts";
 /** Members online at the same time wait differently long before they commit a removal out: one of them wins, the others need not try. */
 const EXPEL_WITHIN = 1_500;
 
+/** After the store failed it is asked again within a time that doubles between these, in ms. */
+const STORE_AGAIN = { least: 500, most: 30_000 };
 /** A question the server has no answer to now is asked again after this long, in ms. */
 const ASK_AGAIN = 5_000;
 const DRAIN_LOOK = 50;
@@ -42,9 +44,12 @@ export class Conversation {
   #drainedAt = Number.NEGATIVE_INFINITY;
   /** This device has just removed somebody, so it commits the removal at once. */
   #eager = false;
+  /** The store failed and is given time. */
+  #isRecovering = false;
 
   constructor(ledger: Ledger) {
     this.ledger = ledger;
+    ledger.failed = () => this.#recover();
     this.#line = new Line({
       conversation: ledger.id,
       surroundings: ledger.surroundings,
@@ -89,6 +94,7 @@ export class Conversation {
   /** Everything heard of is taken in, everything wished is done, and nothing is on its way; or nobody can let this device in now. */
   get settled(): boolean {
     if (this.#over) return true;
+    if (this.#isRecovering) return false;
     const caughtUp = !this.#line.wanted || this.#caughtUp;
     const done = !this.hasWork || this.#wayBack.isResting || this.#isHeld;
     return caughtUp && done && this.ledger.idle && this.consent.idle;
@@ -108,6 +114,7 @@ export class Conversation {
 
   /** Opens the socket, if this conversation can have one. */
   open(): void {
+    if (this.#isRecovering) return;
     if (!this.#over && this.ledger.record.founded && !this.ledger.stopped) this.#line.open();
     else this.consent.askAll();
   }
@@ -233,6 +240,24 @@ export class Conversation {
   /** Destroys lines and waiting texts whose time has come, with all that was made of them. */
   async destroy(due: readonly Due[]): Promise<void> {
     await this.ledger.turn(() => destroy(this.ledger, due));
+  }
+
+  /** Lets go of the socket, so that whatever was begun comes in again, and goes on once the store answers. */
+  #recover(): void {
+    this.rest();
+    if (this.#isRecovering) return;
+    this.#isRecovering = true;
+    const { clock } = this.ledger.surroundings;
+    const longest = Math.min(STORE_AGAIN.most, STORE_AGAIN.least * 2 ** this.ledger.failures);
+    clock.after(longest * (1 + clock.random()), () => {
+      this.#isRecovering = false;
+      void this.ledger
+        .turn(async () => true)
+        .then((isBack) => {
+          // There may be more than was heard of, since what a nudge said was not kept either
+          if (isBack) this.open();
+        });
+    });
   }
 
   get #over(): boolean {

@@ -11,6 +11,7 @@ import type { KeyStock } from "./key-stock.ts";
 import { Ledger } from "./ledger.ts";
 import { UNMARKED } from "./marks.ts";
 import { type ConversationRecord, decodeRecord, type IntentRecord, type Wish } from "./records.ts";
+import { storeRefusal } from "./store.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Conversations that keep a socket although nothing is to be done: those looked at or active last. */
@@ -114,7 +115,7 @@ export class Conversations {
     this.review();
   }
 
-  /** Begins a conversation that nobody has heard of yet, with what is to be done first. */
+  /** Begins a conversation that nobody has heard of yet, with what is to be done first. @throws {Refusal} unavailable — the store could not take it; then there is none */
   async #begin(blanked: ConversationRecord, wishes: readonly [Extract<Wish, { kind: "create" }>, ...Wish[]]) {
     const { context, time } = this.#surroundings;
     const now = time.now();
@@ -125,7 +126,7 @@ export class Conversations {
     const conversation = await this.#add(record, []);
     const { ledger } = conversation;
     const intents = wishes.map((wish) => ledger.outbox.compose(wish, now));
-    await ledger.turn(async () => {
+    const isKept = await ledger.turn(async () => {
       const draft = ledger.draft();
       draft.step(step);
       draft.set({ generation: step.group.generation });
@@ -135,8 +136,11 @@ export class Conversations {
         draft.afterwards(() => ledger.outbox.put(intent));
       }
       await ledger.save(draft);
+      return true;
     });
-    return conversation;
+    if (isKept === true) return conversation;
+    this.#forget(conversation);
+    throw storeRefusal("unavailable", "not kept");
   }
 
   /** Somebody looks at this conversation, or it has just been active. */
@@ -178,6 +182,8 @@ export class Conversations {
     const by = { item, stock: this.#stock, looked };
     const entered = await conversation.ledger.turn(() => enter(conversation.ledger, by));
     if (entered === "unproven") return entered;
+    // The mailbox keeps it until it is entered
+    if (entered === undefined && conversation.ledger.failures > 0) throw storeRefusal("unavailable", "not kept");
     if (known === undefined && entered === "in") this.#all.set(item.conversation, conversation);
     if (known === undefined && entered === "out") await this.#join(item.conversation);
     this.#awaited.delete(item.conversation);
@@ -349,11 +355,16 @@ export class Conversations {
     });
   }
 
-  async #drop(conversation: Conversation): Promise<void> {
+  #forget(conversation: Conversation): void {
     const { id } = conversation.ledger;
     conversation.close();
     this.#all.delete(id);
     this.#recent = this.#recent.filter((other) => other !== id);
+  }
+
+  async #drop(conversation: Conversation): Promise<void> {
+    const { id } = conversation.ledger;
+    this.#forget(conversation);
     const { store, live } = this.#surroundings;
     const tables = ["groups", "messages", "intents"] as const;
     const rows = await Promise.all(

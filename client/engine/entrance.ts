@@ -3,6 +3,7 @@
 import { encodeCbor } from "../../schemas/cbor.ts";
 import type { WelcomeItem } from "../../schemas/frames.ts";
 import type { MemberId } from "../../schemas/ids.ts";
+import type { Draft } from "./draft.ts";
 import { type Joined, join, welcomeRefs } from "./group/join.ts";
 import { present, reseal } from "./intake.ts";
 import type { KeyStock } from "./key-stock.ts";
@@ -50,9 +51,11 @@ export async function enter(
   }
   draft.step(joined);
   reseal(draft, ledger.outbox);
-  const isNext = record.generation !== null && record.generation !== generation;
-  draft.set({ successors: [], absent: isNext ? record.members : [] });
-  if (isNext) await succeed(ledger, draft, generation);
+  const isOther = record.generation !== null && record.generation !== generation;
+  // A generation this device tried to begin itself, and somebody else did, is another one too
+  const goesOn = record.state === "active" && record.generation !== null && (isOther || ledger.group?.live == null);
+  draft.set({ successors: [], absent: goesOn ? record.members : [] });
+  if (isOther) await succeed(ledger, draft, generation);
   const { members, absent } = present(draft);
   const { member: me } = surroundings.context.me;
   draft.set({
@@ -68,17 +71,38 @@ export async function enter(
     kind: kindOf(record, members),
     activeAt: surroundings.time.now(),
   });
-  const isBack = record.members.includes(me) && record.state === "active";
-  if (!isBack) draft.remark({ kind: "added", members: [me] }, { from: joined.by.member, at: surroundings.time.now() });
-  // Its beginning is not taken in any more where it is jumped over
-  if (isNext && item.seq > record.cursor)
-    draft.remark({ kind: "renewed" }, { from: null, at: surroundings.time.now() });
+  tell(draft, { item, before: record, goesOn, me, by: joined.by.member, at: surroundings.time.now() });
   draft.missed = true;
   draft.afterwards(() => {
     ledger.heads = new Heads([[item.seq, item.hash]]);
   });
   await ledger.save(draft);
   return "in";
+}
+
+/** Says who has come: this device's member, unless it never was away, and whoever is new to it in a generation that it goes on in. */
+function tell(
+  draft: Draft,
+  told: {
+    readonly item: WelcomeItem;
+    readonly before: ConversationRecord;
+    readonly goesOn: boolean;
+    readonly me: MemberId;
+    readonly by: MemberId;
+    readonly at: number;
+  },
+): void {
+  const { item, before, goesOn, me, by, at } = told;
+  const { seq } = item;
+  const isBack = before.members.includes(me) && before.state === "active";
+  if (!isBack) draft.remark({ kind: "added", members: [me] }, { from: by, at });
+  if (!goesOn) return;
+  const members = draft.record.members.filter((member) => !before.members.includes(member));
+  if (members.length > 0) {
+    draft.line({ key: `added.${seq}`, seq, from: null, at, body: { kind: "added", members }, expiresAt: null });
+  }
+  // The beginning of the generation is not taken in any more where it is jumped over
+  if (seq > before.cursor) draft.remark({ kind: "renewed" }, { from: null, at });
 }
 
 function kindOf({ kind, title }: ConversationRecord, members: readonly MemberId[]): ConversationRecord["kind"] {

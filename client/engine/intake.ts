@@ -13,6 +13,7 @@ import type { LogHead } from "./key-log.ts";
 import type { Heads } from "./log-proof.ts";
 import type { Outbox } from "./outbox.ts";
 import { type ConversationRecord, type IntentRecord, type MessageRecord, overlaid, type Wish } from "./records.ts";
+import { weighTestimony } from "./testimony.ts";
 
 /** What intake needs to know besides the draft it works on. */
 export interface Reading {
@@ -34,7 +35,7 @@ export interface Reading {
   readonly opened: ReadonlyMap<number, Outcome>;
 }
 
-/** `broken`: somebody else saw another log than this device. `unproven`: somebody enters whom the key log has to be asked about first. */
+/** `broken`: there is another log than the one this device sees. `unproven`: somebody enters whom the key log has to be asked about first. */
 export type Verdict = "taken" | "broken" | "unproven";
 
 /** Takes one envelope into the draft; its place in the log has been proven before. */
@@ -75,12 +76,16 @@ function weigh(
       return "taken";
     }
     if (outcome.sender.device === reading.device) takeForgotten(draft, own, reading);
-    if (content.seen.seq >= envelope.seq || reading.heads.contradicts(content.seen)) return "broken";
     const { member } = outcome.sender;
+    const said = { seen: content.seen, seq: envelope.seq, from: member };
+    const { verdict, doubts } = weighTestimony(draft.record.doubts ?? [], said, reading);
+    if (verdict === "forked") return "broken";
+    draft.set({ doubts });
     draft.afterwards(() => reading.heard(content.keys, member));
-    if (content.type === "text") takeText(draft, { content, envelope, from: outcome.sender.member, reading });
+    if (content.type === "text") takeText(draft, { content, envelope, from: member, reading });
     else if (content.type === "marks") draft.heard.push(content);
-    else takeSettings(draft, { content, envelope, from: outcome.sender.member });
+    else takeSettings(draft, { content, envelope, from: member });
+    if (verdict === "doubtful") notice(draft, envelope, { from: member, body: { kind: "contradicted" } });
   } else if (outcome.kind === "epoch") {
     takeChange(draft, { outcome, envelope, own, reading });
     if (outcome.own && own !== undefined) fulfil(draft, { own, envelope, reading });
@@ -188,7 +193,8 @@ function takeChange(
   if (members.length > 2) draft.set({ kind: "group" });
   const added = members.filter((member) => !before.includes(member));
   const removed = before.filter((member) => !members.includes(member));
-  const from = addedBy(change);
+  // Whoever begins anew brings in whom somebody else wanted in
+  const from = isReset ? null : addedBy(change);
   // Who begins anew what never began has nobody to compare with
   if (added.length > 0 && !(isReset && before.length === 0))
     notice(draft, envelope, { from, body: { kind: "added", members: added } });

@@ -8,7 +8,8 @@ import { type Group, wipe } from "./group/state.ts";
 import { Heads } from "./log-proof.ts";
 import { messageView, type Sight } from "./message-view.ts";
 import { Outbox } from "./outbox.ts";
-import type { ConversationRecord, IntentRecord } from "./records.ts";
+import { type ConversationRecord, decodeRecord, type IntentRecord } from "./records.ts";
+import { isStoreFailure } from "./store.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** Everything one conversation is, with the only way to change it. */
@@ -22,7 +23,12 @@ export class Ledger {
   heads: Heads;
   /** The store keys of lines that have been shown, by their own: from there a person looks further back. */
   readonly places = new Map<string, string>();
+  /** Told that the store failed: what was begun is undone, and what is in memory is read anew before the next work. */
+  failed: (() => void) | null = null;
+  readonly #first: ConversationRecord;
   #loaded = false;
+  #isStale = false;
+  #failures = 0;
   #turn: Promise<unknown> = Promise.resolve();
   #busy = 0;
   #stopped = false;
@@ -30,6 +36,7 @@ export class Ledger {
   constructor(surroundings: Surroundings, kept: { record: ConversationRecord; intents: readonly IntentRecord[] }) {
     this.id = kept.record.id;
     this.surroundings = surroundings;
+    this.#first = kept.record;
     this.record = kept.record;
     this.outbox = new Outbox(kept.record.id, kept.intents);
     this.heads = new Heads(kept.record.heads);
@@ -41,8 +48,8 @@ export class Ledger {
   }
 
   /**
-   * Runs `work` after all work given before. Work that fails stops this conversation until the engine is opened again: what is in memory
-   * and what is in the store may no longer be the same, and a ratchet key must never be used twice.
+   * Runs `work` after all work given before. When the store fails, everything is as if the engine had died and been opened again: the
+   * next work begins with what the store has. Work that fails otherwise stops this conversation until the engine is opened again.
    */
   turn<Result>(work: () => Promise<Result>): Promise<Result | undefined> {
     this.#busy += 1;
@@ -51,8 +58,9 @@ export class Ledger {
         await this.#load();
         return this.#stopped ? undefined : await work();
       } catch (error) {
-        this.stop();
         this.surroundings.fault("conversation", error);
+        if (isStoreFailure(error)) this.#fail();
+        else this.stop();
         return undefined;
       } finally {
         this.#busy -= 1;
@@ -69,6 +77,11 @@ export class Ledger {
 
   get stopped(): boolean {
     return this.#stopped;
+  }
+
+  /** How often the store has failed since something was last saved. */
+  get failures(): number {
+    return this.#failures;
   }
 
   /** The present state, to be changed and {@link save}d within the same turn. */
@@ -88,6 +101,7 @@ export class Ledger {
       await store.write(draft.batch.writes);
       keep();
     }
+    this.#failures = 0;
     this.record = record;
     this.group = draft.group;
     wipe(draft.spent);
@@ -99,10 +113,34 @@ export class Ledger {
 
   /** A person may have more conversations than are looked at: a group is read when there is something to do. */
   async #load(): Promise<void> {
+    if (this.#isStale) await this.#reload();
     if (this.#loaded) return;
-    this.#loaded = true;
     const { generation } = this.record;
     if (generation !== null) this.group = await this.read(generation);
+    this.#loaded = true;
+  }
+
+  /** Nothing of memory counts any more, because a ratchet key must never be used twice. */
+  async #reload(): Promise<void> {
+    const { store } = this.surroundings;
+    const before = this.outbox.all;
+    const [kept, intents] = await Promise.all([
+      store.get("conversations", this.id),
+      store.scan("intents", { prefix: `${this.id}/` }),
+    ]);
+    this.record = kept === undefined ? this.#first : decodeRecord<ConversationRecord>(kept);
+    this.group = null;
+    this.heads = new Heads(this.record.heads);
+    const restored = intents.map(({ value }) => decodeRecord<IntentRecord>(value));
+    this.outbox.restore(restored, before);
+    this.#loaded = false;
+    this.#isStale = false;
+  }
+
+  #fail(): void {
+    this.#isStale = true;
+    this.#failures += 1;
+    this.failed?.();
   }
 
   /** A generation of the group as it is stored; null when it is not. */

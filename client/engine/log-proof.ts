@@ -65,6 +65,12 @@ export class Heads {
     return own !== undefined && !equalBytes(own, hash);
   }
 
+  /** Whether somebody saw the same log as this device up to a position that this device remembers. */
+  confirms({ seq, hash }: Position): boolean {
+    const own = this.#hashes.get(seq);
+    return own !== undefined && equalBytes(own, hash);
+  }
+
   /** The newest few, to be stored. */
   kept(): [number, Uint8Array][] {
     return [...this.#hashes].slice(-KEPT);

@@ -5,11 +5,13 @@ import { MailboxServerFrame, type Nudge, type WelcomeItem } from "../../schemas/
 import type { RefusalCode } from "../../schemas/refusal.ts";
 import type { Clock } from "./clock.ts";
 import { type Dialer, Link } from "./link.ts";
-import type { Store } from "./store.ts";
+import { isStoreFailure, type Store } from "./store.ts";
 
 const KEY = "mailbox";
 /** What waited follows `ready` at once; when this long nothing came, nothing waited. In ms. */
 const BACKLOG_WITHIN = 100;
+/** What the store could not take is brought again after this long, in ms. */
+const HEED_AGAIN = 2_000;
 
 /** What a mailbox hands on. Each promise resolves once what it was told is durable. */
 export interface MailboxEvents {
@@ -88,7 +90,11 @@ export class Mailbox {
     this.#waiting += 1;
     this.#turn = this.#turn
       .then(() => this.#heed(frame))
-      .catch((error: unknown) => this.#events.fault(error))
+      .catch((error: unknown) => {
+        this.#events.fault(error);
+        // The server says it again on the next socket only
+        if (isStoreFailure(error)) this.#clock.after(HEED_AGAIN, () => this.#receive(frame));
+      })
       .finally(() => {
         this.#waiting -= 1;
         this.#events.changed();

@@ -20,6 +20,13 @@ export class Outbox {
     this.#order = this.#intents.at(-1)?.order ?? 0;
   }
 
+  /** Goes back to the intents as they were in the store, and to those that were put since `before` was all there were. */
+  restore(intents: readonly IntentRecord[], before: readonly IntentRecord[]): void {
+    const kept = new Set([...before, ...intents].map(({ order }) => order));
+    this.#intents = [...intents, ...this.#intents.filter(({ order }) => !kept.has(order))].sort(byOrder);
+    this.#order = Math.max(this.#order, this.#intents.at(-1)?.order ?? 0);
+  }
+
   /** All intents in the order they were made, failed ones included. */
   get all(): readonly IntentRecord[] {
     return this.#intents;

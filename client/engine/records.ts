@@ -83,6 +83,8 @@ export interface ConversationRecord {
   /** This store is an older copy of itself: keys it still holds have been used. Nothing is sealed before the device has let itself in anew. */
   readonly outdated: boolean;
   readonly successors?: readonly Successor[];
+  /** Members whose last word about the log contradicts what this device has seen. */
+  readonly doubts?: readonly MemberId[];
   /** Those of `members` whom the present generation has yet to let in. */
   readonly absent?: readonly MemberId[];
 }

@@ -26,7 +26,7 @@ import { Safety } from "./safety.ts";
 import type { ScopedClock } from "./scoped-clock.ts";
 import { ServerTime } from "./server-time.ts";
 import { Siblings, selfConversation } from "./siblings.ts";
-import type { Store } from "./store.ts";
+import { isStoreFailure, type Store } from "./store.ts";
 import type { Surroundings } from "./surroundings.ts";
 import { Timers } from "./timers.ts";
 import { createTokens, type Tokens } from "./token.ts";
@@ -373,7 +373,8 @@ export class Session {
       this.#hasRefreshed = true;
       this.#options.live.changed();
     } catch (error) {
-      if (isRefusal(error) && REFUSALS[error.code].remedy === "give_up") return fault("refresh", error);
+      const isFinal = isRefusal(error) && REFUSALS[error.code].remedy === "give_up" && !isStoreFailure(error);
+      if (isFinal) return fault("refresh", error);
       this.#refreshFailures += 1;
       const longest = Math.min(REFRESH_AGAIN.most, REFRESH_AGAIN.least * 2 ** this.#refreshFailures);
       clock.after(longest * clock.random(), () => this.refresh());

@@ -1,7 +1,7 @@
 // Owns the contract of the client's own database: eight ordered tables of opaque values with one atomic, durable write.
 // Knows no database (one implementation per platform) and nothing of what the values mean.
 
-import { Refusal } from "../../schemas/refusal.ts";
+import { isRefusal, Refusal } from "../../schemas/refusal.ts";
 
 /** Every table of a store. */
 export const TABLES = [
@@ -76,6 +76,13 @@ export function boundsOf({ prefix = "", after, before, limit }: Range): { from: 
   const ceiling = prefix + AFTER_ANY;
   const to = before !== undefined && before < ceiling ? before : ceiling;
   return from < to && limit !== 0 ? { from, to } : null;
+}
+
+/** Whether a store said no for now only: it has no room, or its database does not answer. Closed, damaged or somebody else's it stays. */
+export function isStoreFailure(error: unknown): boolean {
+  if (!isRefusal(error) || error.detail.where !== "store") return false;
+  const { code, detail } = error;
+  return code === "quota" || (code === "unavailable" && detail.reason !== "closed" && detail.reason !== "damaged");
 }
 
 /** How a store says no: every refusal of a store carries `where: "store"`, and a `reason` where there is more to say. */

@@ -11,6 +11,7 @@ import { sameDevice } from "./group/state.ts";
 import { present, reseal } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Linked } from "./log-proof.ts";
+import type { Notice } from "./view.ts";
 
 /**
  * What an envelope is to this device: `none` unless it begins a generation otherwise than by this device's own reset. Then this device was
@@ -39,9 +40,7 @@ export async function pass(
 ): Promise<boolean> {
   // Nothing of the old generation is accepted after this, and all that was has been taken in
   reseal(draft, ledger.outbox);
-  const key = `${toBase64url(envelope.id)}.renewed`;
-  const { seq, acceptedAt: at } = envelope;
-  draft.line({ key, seq, from: null, at, body: { kind: "renewed" }, expiresAt: null });
+  show(draft, envelope, { kind: "renewed" });
   if (passage !== "entered") {
     draft.set({ lost: true });
     return true;
@@ -49,12 +48,19 @@ export async function pass(
   const [next, ...successors] = draft.record.successors ?? [];
   if (next === undefined || !equalBytes(next.hash, hash)) return false;
   const group = await ledger.read(next.generation);
-  const absent = draft.record.members;
-  draft.set({ successors, absent });
+  const before = draft.record.members;
+  draft.set({ successors, absent: before });
   await succeed(ledger, draft, next.generation);
   draft.group = group;
-  draft.set({ ...present(draft), generation: next.generation, lost: group?.live == null });
+  const { members, absent } = present(draft);
+  draft.set({ members, absent, generation: next.generation, lost: group?.live == null });
+  const added = members.filter((member) => !before.includes(member));
+  if (added.length > 0) show(draft, envelope, { kind: "added", members: added });
   return true;
+}
+
+function show(draft: Draft, { id, seq, acceptedAt: at }: Envelope, body: Notice): void {
+  draft.line({ key: `${toBase64url(id)}.${body.kind}`, seq, from: null, at, body, expiresAt: null });
 }
 
 /** Leaves nothing of any generation before `generation` behind. */

@@ -10,6 +10,8 @@ const PREFIX = "timer/";
 const PAGE = 500;
 // A machine that slept or was set to another time is looked at again at least this often
 const LONGEST = 60_000;
+/** What could not be destroyed because the store failed is tried again after this long, in ms. */
+const SWEEP_AGAIN = 1_000;
 
 /** What is to be destroyed: the row `key` of a conversation's messages or intents. */
 export interface Due {
@@ -81,17 +83,22 @@ export class Timers {
     this.#cancel?.();
     this.#armedFor = Number.POSITIVE_INFINITY;
     if (this.#destroy === null || this.#closed) return;
-    for (;;) {
+    for (let before: string | undefined; ; ) {
       const overdue = await this.#store.scan("meta", {
         prefix: PREFIX,
         before: `${PREFIX}${sortable(this.#time.now() + 1)}`,
         limit: PAGE,
       });
       for (const [conversation, due] of byConversation(overdue)) await this.#destroy(conversation, due);
-      if (overdue.length < PAGE || this.#closed) break;
+      const [first] = overdue;
+      if (overdue.length < PAGE || this.#closed || first?.key === before) break;
+      before = first?.key;
     }
     const [next] = this.#closed ? [] : await this.#store.scan("meta", { prefix: PREFIX, limit: 1 });
-    if (next !== undefined) this.arm(read(next.key).at);
+    if (next === undefined) return;
+    // What is overdue still could not be destroyed just now
+    const { at } = read(next.key);
+    this.arm(at > this.#time.now() ? at : this.#time.now() + SWEEP_AGAIN);
   }
 }
 

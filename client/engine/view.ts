@@ -72,6 +72,7 @@ export type Notice =
   | { readonly kind: "timer"; readonly expiresIn: number | null }
   | { readonly kind: "rekeyed"; readonly member: MemberId }
   | { readonly kind: "renewed" }
+  | { readonly kind: "contradicted" }
   | { readonly kind: "unreadable" };
 
 /** One line of a timeline: a text, or a notice of something that happened. `key` is stable from the moment of sending. */

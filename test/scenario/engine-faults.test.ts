@@ -326,20 +326,46 @@ describe("a server that lies about the log is found out", () => {
     await until(() => stateOf(bert) === "broken");
   });
 
-  test("C6: a consistent log with one message left out: the next message tells", async () => {
-    const { anna, bert, id } = await three();
+  test("C6, C33: a consistent log with one message left out: one other is told of, two are proof", async () => {
+    const { anna, bert, carl, id } = await three();
+    await anna.engine.add(id, [carl.id]);
+    for (const person of [anna, bert, carl]) await person.settled();
     const fork = new Fork();
-    await bert.settled();
     await bert.reopen({ tampering: { incoming: (frame) => fork.pass(frame) } });
     await bert.settled();
     fork.begin();
     await anna.engine.send(id, "wird unterschlagen");
     await anna.settled();
     await anna.engine.send(id, "zweite");
-    await anna.settled();
-    await anna.engine.send(id, "dritte");
+    await bert.shows(id, ["zweite"]);
+    await until(async () => (await contradictions(bert, id)).join() === anna.id);
+    expect(stateOf(bert)).toBe("active");
+    await carl.settled();
+    await carl.engine.send(id, "dritte");
     await until(() => stateOf(bert) === "broken");
     expect(await bert.texts(id)).not.toContain("dritte");
+  });
+
+  test("C33: whoever has seen another log, or says so, stops nobody else", async () => {
+    const { anna, bert, carl, id } = await three();
+    await anna.engine.add(id, [carl.id]);
+    for (const person of [anna, bert, carl]) await person.settled();
+    const fork = new Fork();
+    await carl.reopen({ tampering: { incoming: (frame) => fork.pass(frame) } });
+    await carl.settled();
+    fork.begin();
+    await anna.engine.send(id, "eins");
+    await anna.settled();
+    await anna.engine.send(id, "zwei");
+    await carl.shows(id, ["zwei"]);
+    for (const text of ["drei", "vier"]) await carl.engine.send(id, text);
+    for (const person of [anna, bert]) {
+      await person.shows(id, ["eins", "zwei", "drei", "vier"]);
+      expect(await contradictions(person, id)).toEqual([carl.id]);
+      expect(stateOf(person)).toBe("active");
+    }
+    await bert.engine.send(id, "weiter");
+    await anna.shows(id, ["eins", "zwei", "drei", "vier", "weiter"]);
   });
 });
 
@@ -381,6 +407,11 @@ describe("a device that cannot follow lets itself in again", () => {
 });
 
 const isSealed = (intent: Uint8Array): boolean => decodeRecord<IntentRecord>(intent).sealed !== null;
+
+/** Who is said to have seen another log, line by line. */
+async function contradictions(person: Person, id: ConversationId): Promise<(string | null)[]> {
+  return (await person.lines(id)).flatMap(({ body, from }) => (body.kind === "contradicted" ? [from] : []));
+}
 
 /** Leaves one envelope out for its reader and makes everything after it fit again. */
 class Fork {

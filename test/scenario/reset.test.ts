@@ -1,28 +1,18 @@
 // Groups that are beyond repair heal themselves: several engines against a real server, one of which does what the others cannot follow.
 
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { toHex, utf8 } from "../../schemas/bytes.ts";
 import { readHeader } from "../../schemas/envelope.ts";
 import type { ClientFrame } from "../../schemas/frames.ts";
 import { type ConversationId, readGroupId } from "../../schemas/ids.ts";
-import { Company, type Person } from "../support/company.ts";
-import { RealServer } from "../support/real-server.ts";
+import type { Company, Person } from "../support/company.ts";
+import { eachWithCompany } from "../support/hooks.ts";
 import type { Tampering } from "../support/tampered-socket.ts";
 
-let server: RealServer;
 let company: Company;
 
-beforeAll(async () => {
-  server = await RealServer.start();
-});
-afterAll(async () => {
-  await server.dispose();
-});
-beforeEach(() => {
-  company = new Company(server.url);
-});
-afterEach(async () => {
-  await company.dispose();
+eachWithCompany((fresh) => {
+  company = fresh;
 });
 
 const PATIENCE = { timeout: 40_000, interval: 50 };
@@ -154,6 +144,38 @@ describe("a device that was away while its group was begun anew", () => {
     await bert.engine.send(id, "auch da");
     await anna.shows(id, ["vorher", "nachher", "auch da"]);
   });
+});
+
+test("E41, E46: a device that could not be welcomed lets itself in, and nobody is said to have gone or come", {
+  timeout: 120_000,
+}, async () => {
+  const [anna, bert, eva] = (await company.found("Anna", "Bert", "Eva")) as [Person, Person, Person];
+  const dora = company.person("Dora");
+  await dora.open({ withoutStock: true });
+  const link = await anna.engine.invite({ role: "member", uses: 1, expiresIn: 3_600_000 });
+  await dora.engine.join({ link, name: "Dora", deviceName: "Test" });
+  await expect.poll(() => anna.engine.snapshot().members.length, PATIENCE).toBe(4);
+  const id = await anna.engine.create({ title: "Backstube", members: [bert.id, dora.id] });
+  await dora.reopen({ withoutStock: true });
+  await agree([anna, bert, dora], id);
+  const hostile = wedging();
+  await bert.reopen({ tampering: hostile.tampering });
+  await bert.settled();
+  await agree([anna, bert, dora], id);
+  const before = (await anna.lines(id)).length;
+  hostile.isHostile = true;
+  await bert.engine.add(id, [eva.id]);
+  await agree([anna, bert, dora, eva], id);
+  for (const person of [anna, bert, dora, eva]) await person.engine.send(id, `von ${person.name}`);
+  for (const person of [anna, bert, dora]) {
+    await expect.poll(async () => (await person.texts(id)).length, PATIENCE).toBe(4);
+    const everybody = [anna, bert, dora, eva].map((one) => one.id).toSorted();
+    const view = person.engine.snapshot().conversations.find((one) => one.id === id);
+    expect(view?.members.toSorted()).toEqual(everybody);
+  }
+  const notices = (await anna.lines(id)).slice(before).filter(({ body }) => body.kind !== "text");
+  expect(notices.map(({ body }) => body.kind).toSorted()).toEqual(["added", "renewed"]);
+  expect(notices.map(({ body }) => body)).toContainEqual({ kind: "added", members: [eva.id] });
 });
 
 describe("a conversation whose founder is gone before its first commit", () => {

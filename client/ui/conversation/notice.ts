@@ -36,6 +36,8 @@ export function noticeText(notice: Notice, line: MessageView, kind: "direct" | "
       return notice.expiresIn === null ? words.noticeTimerOff : words.noticeTimer(formatDuration(notice.expiresIn));
     case "rekeyed":
       return words.noticeRekeyed(session.name(notice.member));
+    case "contradicted":
+      return words.noticeContradicted(who);
     case "renewed":
       return words.noticeRenewed;
     case "unreadable":

@@ -142,6 +142,8 @@ export const de = {
   noticeTimerOff: "Neue Nachrichten verschwinden nicht mehr von selbst",
   noticeRekeyed: (name: string) =>
     `${name} meldet sich mit einem neuen Schlüssel. Bitte fragen Sie nach, ob das stimmt, bevor Sie Vertrauliches schreiben.`,
+  noticeContradicted: (who: string) =>
+    `${who} hat einen anderen Verlauf gesehen als dieses Gerät: Entweder irrt sich das andere Gerät, oder der Server zeigt nicht allen dasselbe`,
   noticeRenewed: "Die Verschlüsselung dieser Unterhaltung wurde erneuert",
   noticeUnreadable: "Diese Nachricht ist auf diesem Gerät nicht lesbar",
   someone: "Jemand",

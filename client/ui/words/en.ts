@@ -138,6 +138,8 @@ export const en: Words = {
   noticeTimerOff: "New messages no longer disappear by themselves",
   noticeRekeyed: (name: string) =>
     `${name} now has a new key. Ask whether that is right before you write anything confidential.`,
+  noticeContradicted: (who) =>
+    `${who} has seen another history than this device: either that device is wrong, or the server does not show everybody the same`,
   noticeRenewed: "The encryption of this conversation was renewed",
   noticeUnreadable: "This message cannot be read on this device",
   someone: "Somebody",
