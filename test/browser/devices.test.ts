@@ -75,7 +75,7 @@ test("U23, G27: two browsers of one member agree on what was read, pinned and mu
     list(person)
       .getByRole("link", { name: /^Backstube|Backstube/ })
       .first();
-  await phone.page.getByRole("button", { name: "Anheften und stummschalten" }).click();
+  await phone.page.getByRole("button", { name: "Anheften und Hinweise" }).click();
   await phone.page.getByLabel("Oben in der Liste anheften").check();
   await phone.page.getByLabel("Für 8 Stunden").click();
   await entry(anna).getByRole("img", { name: "Angeheftet" }).waitFor({ timeout: 30_000 });
@@ -90,7 +90,7 @@ test("U23, G27: two browsers of one member agree on what was read, pinned and mu
   await anna.sees("Wer holt das Mehl?");
   await entry(phone).getByText("1 ungelesene Nachricht").waitFor({ state: "detached", timeout: 30_000 });
 
-  await anna.page.getByRole("button", { name: "Anheften und stummschalten" }).click();
+  await anna.page.getByRole("button", { name: "Anheften und Hinweise" }).click();
   await anna.page.getByLabel("Aus", { exact: true }).check();
   await entry(phone).getByRole("img", { name: "Stummgeschaltet" }).waitFor({ state: "detached", timeout: 30_000 });
 

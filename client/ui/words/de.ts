@@ -107,7 +107,7 @@ export const de = {
   peopleCount: (count: number) => (count === 1 ? "1 Person" : `${count} Personen`),
   timer: "Lebensdauer der Nachrichten",
   timerShort: (duration: string) => `Nachrichten bleiben ${duration}`,
-  marks: "Anheften und stummschalten",
+  marks: "Anheften und Hinweise",
   encryption: "Wie ist das verschlüsselt?",
   direct: "Zu zweit",
   newMessages: "Neue Nachrichten",
