@@ -1,7 +1,7 @@
-// Owns how findings about keys are told on the command line: one sentence each, on standard error, until a person has looked.
+// Owns how findings about keys, and about a conversation that is stopped, are told on the command line: one sentence each, on standard error.
 
-import type { FindingView, Snapshot } from "../engine/view.ts";
-import { memberName } from "./choose.ts";
+import type { ConversationView, FindingView, LogFault, Snapshot } from "../engine/view.ts";
+import { memberName, nameOf } from "./choose.ts";
 import { printable } from "./terminal.ts";
 
 /** One sentence for a finding. */
@@ -15,6 +15,8 @@ export function findingSentence(snapshot: Snapshot, { kind, member }: FindingVie
       return own
         ? "somebody poses as you towards others; talk to your administrators"
         : `somebody poses as ${name}; it was noticed and not accepted`;
+    case "unusable":
+      return `the server handed out a key for ${name} that is of no use; it was not used`;
     case "rolled_back":
       return "the server shows an older list of devices than before; no new device is accepted for now";
     case "forked":
@@ -22,4 +24,16 @@ export function findingSentence(snapshot: Snapshot, { kind, member }: FindingVie
         ? "the server shows another list of devices than before; no new device is accepted for now"
         : `the server shows you and ${name} different lists of devices; ask ${name} some other way before you go on`;
   }
+}
+
+const FAULTS: Record<LogFault, string> = {
+  altered: "the server did not return it without gaps",
+  rolled_back: "the server shows an older state of it than was read here; others may lack what was written since",
+  contradicted: "the server has shown others something else in it than here",
+  forked: "the server has separated its people; others may not be able to read what was written last",
+};
+
+/** One sentence for a conversation that is stopped. */
+export function faultSentence(snapshot: Snapshot, view: ConversationView, fault: LogFault): string {
+  return `"${printable(nameOf(snapshot, view))}" is stopped: ${FAULTS[fault]}`;
 }

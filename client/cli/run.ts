@@ -6,7 +6,7 @@ import type { Engine, Snapshot } from "../engine/view.ts";
 import type { Context, Printer } from "./command.ts";
 import { help, type Invocation, parseCommandLine } from "./command-line.ts";
 import { EXIT, Failure, failureLine, toFailure } from "./failure.ts";
-import { findingSentence } from "./findings.ts";
+import { faultSentence, findingSentence } from "./findings.ts";
 import { chooseServer, forgetServer, makeFolder, profileFolder, rememberedServer, rememberServer } from "./profile.ts";
 import { paintFor } from "./terminal.ts";
 
@@ -114,6 +114,9 @@ async function perform(world: World, invocation: Invocation & { kind: "run" }): 
 /** Whatever the command was: a person must hear of this. */
 function warn({ err }: World, snapshot: Snapshot): void {
   for (const finding of snapshot.findings) err.write(`kuvert: attention: ${findingSentence(snapshot, finding)}\n`);
+  for (const view of snapshot.conversations) {
+    if (view.fault !== null) err.write(`kuvert: attention: ${faultSentence(snapshot, view, view.fault)}\n`);
+  }
 }
 
 /** Runs a command line to its end and returns the exit code. Only a bug makes it reject. */

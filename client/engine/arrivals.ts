@@ -5,8 +5,9 @@ import type * as v from "valibot";
 import { equalBytes } from "../../schemas/bytes.ts";
 import { decodeCbor, encodeCbor } from "../../schemas/cbor.ts";
 import { readHeader } from "../../schemas/envelope.ts";
-import type { EnvelopesFrame, Head, ReadyFrame } from "../../schemas/frames.ts";
+import type { EnvelopesFrame, Head, ReadyFrame, ServerFrame } from "../../schemas/frames.ts";
 import type { Draft } from "./draft.ts";
+import { contradicts } from "./group/doubt.ts";
 import type { Outcome } from "./group/open.ts";
 import { openMany } from "./group/open-many.ts";
 import type { Group, Step } from "./group/state.ts";
@@ -16,6 +17,7 @@ import type { Line } from "./line.ts";
 import { follow, type Linked } from "./log-proof.ts";
 import type { ConversationRecord } from "./records.ts";
 import { type Passage, pass, passageAt } from "./succession.ts";
+import type { LogFault } from "./view.ts";
 
 /** Envelopes that share one write. */
 const PAGE = 256;
@@ -50,6 +52,8 @@ export class Arrivals {
   #marker: Marker | null = null;
   /** Where the log stood when the socket was opened, until that has been reached. */
   #head: Head | null = null;
+  /** The epoch in which the server was last asked for its group because a message could not be opened. */
+  #doubted: number | null = null;
   /** Nothing is taken in while the key log is asked about somebody who enters. */
   #looking = false;
   /** The key log has been read since everything up to this seq was accepted. */
@@ -83,7 +87,8 @@ export class Arrivals {
     this.#waiting = null;
     const { record } = this.#ledger;
     const { cursor, hash } = record;
-    if (head.seq < cursor || (head.seq === cursor && !equalBytes(head.hash, hash))) return this.break();
+    if (head.seq < cursor) return this.break("rolled_back");
+    if (head.seq === cursor && !equalBytes(head.hash, hash)) return this.break("altered");
     // Confirmed is only what was durable: this device has been further than its store is now
     if (confirmed > cursor && !record.lost) await this.#become({ outdated: true });
     if (delivered > record.delivered) this.deliver(delivered);
@@ -103,9 +108,9 @@ export class Arrivals {
       const { cursor: seq, hash } = this.#ledger.record;
       const linked = follow({ seq, hash }, { envelopes: frame.envelopes, claimed: frame.hash });
       if (linked === "gap") return this.#line.pull(seq);
-      if (linked === "broken") return this.break();
+      if (linked === "broken") return this.break("altered");
       const verdict = await this.#takeAll(linked);
-      if (verdict === "broken") return this.break();
+      if (verdict === "broken") return this.break("contradicted");
       if (verdict === "unproven") return this.#lookFirst(linked);
       if (this.isWaiting) return this.#line.hold();
       if (frame.delivered > this.#ledger.record.delivered) this.deliver(frame.delivered);
@@ -139,9 +144,23 @@ export class Arrivals {
   }
 
   /** This is not the log that was seen before: nothing of it is shown, and nothing is said into it. */
-  async break(): Promise<void> {
+  async break(fault: LogFault): Promise<void> {
     this.#line.close();
-    await this.#become({ state: "broken" });
+    await this.#become({ state: "broken", fault });
+  }
+
+  /** What the server keeps of the group, asked for in doubt: if it is another one of the same epoch, somebody was shown another commit. */
+  async compare({ bytes, head }: Extract<ServerFrame, { type: "group_info" }>): Promise<void> {
+    const { group, record } = this.#ledger;
+    if (record.lost || bytes === null || group === null || head.generation !== group.generation) return;
+    if (contradicts(group, bytes)) await this.break("forked");
+  }
+
+  /** Asks once in every epoch. */
+  #doubt(): void {
+    const epoch = this.#ledger.group?.live?.number ?? null;
+    if (epoch === null || epoch === this.#doubted) return;
+    if (this.#line.send({ type: "group_info" })) this.#doubted = epoch;
   }
 
   async #become(fields: Partial<ConversationRecord>): Promise<void> {
@@ -225,6 +244,7 @@ export class Arrivals {
       quarantined,
       looked: (page.at(-1)?.envelope.seq ?? 0) <= this.#lookedTo,
       heard: (head, from) => surroundings.keys.heard(head, from),
+      doubt: () => this.#doubt(),
       opened: opened?.outcomes ?? new Map(),
     };
     for (const linked of page) {

@@ -4,6 +4,7 @@
 import { fromBase64url } from "../../schemas/bytes.ts";
 import type { MemberId } from "../../schemas/ids.ts";
 import { isRefusal, REFUSALS, Refusal, type RefusalCode } from "../../schemas/refusal.ts";
+import type { Found } from "./findings.ts";
 import { beginAnew } from "./group/begin.ts";
 import { type Addition, type CommitRefused, type Committed, commit } from "./group/commit.ts";
 import { roster } from "./group/group.ts";
@@ -18,6 +19,15 @@ const MOST_UNUSABLE = 50;
 
 /** What the server has to be asked for first. */
 const ASKING: ReadonlySet<Wish["kind"]> = new Set(["create", "add", "remove", "leave", "reset"]);
+
+/** What a person hears of a key package that the server handed out and nobody would use. */
+const BAD_KEYS: ReadonlyMap<string, Found["kind"]> = new Map([
+  ["wrong_device", "swapped"],
+  ["uncertified", "swapped"],
+  ["wrong_tenant", "swapped"],
+  ["expired", "unusable"],
+  ["malformed", "unusable"],
+]);
 
 /** Whom a change brings, with the key packages that were claimed for them; null while the server has not been asked. */
 type Prepared = readonly Addition[];
@@ -220,6 +230,8 @@ export class Changes {
       fault("commit", new Error(made.reason));
       const { device } = made;
       if (device === undefined) return undefined;
+      const kind = BAD_KEYS.get(made.reason);
+      if (kind !== undefined) await keys.report({ kind, ...device });
       wanted = wanted.filter((addition) => !sameDevice(addition, device));
     }
     return undefined;

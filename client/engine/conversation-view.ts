@@ -21,7 +21,7 @@ export function settingsOf({ ledger: { record, outbox } }: Conversation): Settin
 /** A conversation as a line of the list, with what is being written into it. */
 export function conversationView(conversation: Conversation, draft: string): ConversationView {
   const { record, outbox, sight } = conversation.ledger;
-  const { id, members, createdBy, state, unread, pinned, muted } = record;
+  const { id, members, createdBy, state, fault, unread, pinned, muted } = record;
   const waiting = outbox.all.findLast(({ wish }) => wish?.kind === "text");
   const line = waiting === undefined ? undefined : intentView(waiting, sight);
   const last =
@@ -40,6 +40,7 @@ export function conversationView(conversation: Conversation, draft: string): Con
     members,
     createdBy,
     state,
+    fault: fault ?? null,
     unread,
     pinned: pinned.is,
     muted: isMuted ? { until: mutedUntil } : null,

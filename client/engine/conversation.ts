@@ -343,7 +343,10 @@ export class Conversation {
     else if (frame.type === "behind") this.#line.pull(record.cursor);
     else if (frame.type === "removals") this.#expelSoon(frame.leaves);
     else if (frame.type === "refused") await this.#refused(frame);
-    else if (frame.type === "group_info") await this.#wayBack.go(frame);
+    else if (frame.type === "group_info") {
+      await this.#arrivals.compare(frame);
+      await this.#wayBack.go(frame);
+    }
   }
 
   async #refused(frame: RefusedFrame): Promise<void> {

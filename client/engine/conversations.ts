@@ -155,7 +155,8 @@ export class Conversations {
     if (about.kind === "directory") return;
     const conversation = this.#all.get(about.conversation);
     if (about.kind === "removed") await conversation?.end("not_found");
-    else if (conversation !== undefined) {
+    else if (conversation === undefined) this.#await(about.conversation);
+    else {
       await conversation.nudge(about.seq);
       this.touch(about.conversation);
     }
@@ -325,6 +326,7 @@ export class Conversations {
       activeAt: time.now(),
       lost: false,
       outdated: false,
+      fault: null,
     };
   }
 

@@ -36,6 +36,8 @@ export class Departures {
   /** Counts sockets: what was begun for one is not finished on the next, where older messages have to go first. */
   #round = 0;
   readonly #refusedCommits = new Map<number, number>();
+  /** Where the log stood when an intent was last refused as being of another epoch, by its order. */
+  readonly #stale = new Map<number, number>();
   /** Nobody may speak in this epoch any more: a removal has to be committed first. */
   #held: number | null = null;
   /** Calls off the wait after a refusal that may pass; null when there is none. */
@@ -52,6 +54,7 @@ export class Departures {
   reset(): void {
     this.#round += 1;
     this.#sent.clear();
+    this.#stale.clear();
     this.#held = null;
     this.#wait?.();
     this.#wait = null;
@@ -78,7 +81,7 @@ export class Departures {
     this.#sent.delete(intent.order);
     if (code === "removal_pending") this.#held = this.#epoch();
     else if (code === "commit_forbidden") await this.#remake(intent);
-    else if (REFUSALS[code].remedy === "catch_up") await this.#catchUp(intent);
+    else if (REFUSALS[code].remedy === "catch_up") await this.#catchUp(intent, Number(detail.epoch ?? 0));
     else if (intent.wish?.kind === "reset" && code === "rate_limited") await this.fail(intent, code);
     else if (REFUSALS[code].remedy === "retry") this.#pause(Number(detail.retryAfter ?? RETRY_AFTER));
     else await this.fail(intent, code);
@@ -206,9 +209,21 @@ export class Departures {
   }
 
   /** The epoch has moved on: what ended it is in the log already, and taking that in frees the intent to be sealed again. */
-  async #catchUp(intent: IntentRecord): Promise<void> {
-    if (isWayBack(intent.wish)) await this.fail(intent, "stale_epoch");
-    else this.#line.pull(this.#ledger.record.cursor);
+  async #catchUp(intent: IntentRecord, epoch: number): Promise<void> {
+    if (isWayBack(intent.wish)) return this.fail(intent, "stale_epoch");
+    const { cursor } = this.#ledger.record;
+    const isHidden = this.#stale.get(intent.order) === cursor && epoch > (this.#epoch() ?? epoch);
+    this.#stale.set(intent.order, cursor);
+    // It was sent again only once the log had been taken in to its end, and what ended the epoch is not there
+    if (isHidden) return this.#lose();
+    this.#line.pull(cursor);
+  }
+
+  /** The log does not lead to the epoch that the server says there is: the only way there is from outside. */
+  async #lose(): Promise<void> {
+    const draft = this.#ledger.draft();
+    draft.set({ lost: true });
+    await this.#ledger.save(draft);
   }
 
   async #remake(intent: IntentRecord): Promise<void> {

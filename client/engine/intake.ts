@@ -31,6 +31,8 @@ export interface Reading {
   readonly looked: boolean;
   /** Told which head of the key log a member says it has seen. */
   readonly heard: (head: LogHead, from: MemberId) => void;
+  /** Told when a message of the live epoch cannot be opened: others may be in another group. */
+  readonly doubt: () => void;
   /** Messages that were opened ahead, by seq; the draft has taken their step. */
   readonly opened: ReadonlyMap<number, Outcome>;
 }
@@ -93,8 +95,11 @@ function weigh(
     if (outcome.reason === "untrusted" && !reading.looked) return "unproven";
     const follows =
       outcome.reason !== "future_epoch" && outcome.reason !== "other_group" && !isCommitOf(draft, envelope);
-    if (follows) notice(draft, envelope, { from: null, body: { kind: "unreadable" } });
-    else draft.set({ lost: true });
+    if (!follows) draft.set({ lost: true });
+    else {
+      notice(draft, envelope, { from: null, body: { kind: "unreadable" } });
+      draft.afterwards(reading.doubt);
+    }
   }
   return "taken";
 }

@@ -132,6 +132,11 @@ export class KeyWatch {
     void this.#compare();
   }
 
+  /** Something else was found out about keys, elsewhere than in the log. */
+  report(found: Found): Promise<void> {
+    return this.#tell([found]);
+  }
+
   /** Holds against the log what the directory says. Only after both were read, the log last. */
   async judge(named: Iterable<readonly [MemberId, Uint8Array]>): Promise<void> {
     const swapped = [...named].filter(([member, key]) => !this.#theLog.hasHad(member, key));

@@ -7,7 +7,7 @@ import type { Policy, Residency, Role } from "../../schemas/policy.ts";
 import type { RefusalCode } from "../../schemas/refusal.ts";
 import type { KeyPair } from "./group/device-keys.ts";
 import type { Table, Write } from "./store.ts";
-import type { ConversationState, Notice } from "./view.ts";
+import type { ConversationState, LogFault, Notice } from "./view.ts";
 
 /** Bytes in memory that no other thread shares. */
 export type Bytes = Uint8Array<ArrayBuffer>;
@@ -87,6 +87,8 @@ export interface ConversationRecord {
   readonly doubts?: readonly MemberId[];
   /** Those of `members` whom the present generation has yet to let in. */
   readonly absent?: readonly MemberId[];
+  /** Why the state is `broken`; null in any other. */
+  readonly fault: LogFault | null;
 }
 
 /** One line of a timeline. `at` and `expiresAt` by the server's clock. */

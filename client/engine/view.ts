@@ -37,6 +37,12 @@ export interface HoldView {
 /** `joining`: founded or invited, not yet readable here; `ended`: left or removed; `broken`: the server's log failed a check. */
 export type ConversationState = "joining" | "active" | "ended" | "broken";
 
+/**
+ * Why the log of a conversation is believed no more. `altered`: its hash does not hold; `rolled_back`: it ends before what was read here;
+ * `contradicted`: somebody else was shown another one; `forked`: others are in another group than this device.
+ */
+export type LogFault = "altered" | "rolled_back" | "contradicted" | "forked";
+
 export interface ConversationView {
   readonly id: ConversationId;
   /** Title chosen by its people, null for none (a one-to-one conversation has none). */
@@ -45,6 +51,8 @@ export interface ConversationView {
   readonly members: readonly MemberId[];
   readonly createdBy: MemberId | null;
   readonly state: ConversationState;
+  /** Null unless the state is `broken`. */
+  readonly fault: LogFault | null;
   readonly unread: number;
   readonly pinned: boolean;
   /** Null when not muted; `until` by the local clock in ms, null for as long as nobody says otherwise. */
@@ -146,11 +154,11 @@ export type LinkingView =
 /**
  * Somebody plays tricks with keys, which nothing honest looks like. `ghost`: a device was to be slipped in as one of `member`'s; `swapped`: another
  * identity key was shown for `member`; `rolled_back`: the tenant's key log is shorter than it was; `forked`: it has another past than this
- * device, or `member`, has seen. None of it was believed. `at` by the server's clock, in ms.
+ * device, or `member`, has seen; `unusable`: a key that nobody can use was handed out for a device of `member`'s. None of it was believed. `at` by the server's clock, in ms.
  */
 export interface FindingView {
   readonly id: string;
-  readonly kind: "ghost" | "swapped" | "rolled_back" | "forked";
+  readonly kind: "ghost" | "swapped" | "rolled_back" | "forked" | "unusable";
   readonly member: MemberId | null;
   readonly at: number;
 }

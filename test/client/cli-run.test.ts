@@ -94,6 +94,7 @@ describe("L8: a command runs from profile to exit code", () => {
       finding("ghost", anna.id),
       finding("swapped", otto.id),
       finding("swapped", anna.id),
+      finding("unusable", otto.id),
       finding("rolled_back"),
       finding("forked"),
       finding("forked", otto.id),
@@ -108,11 +109,26 @@ describe("L8: a command runs from profile to exit code", () => {
       "kuvert: attention: somebody tried to slip in a device as one of yours; it was not accepted",
       "kuvert: attention: somebody poses as Otto; it was noticed and not accepted",
       "kuvert: attention: somebody poses as you towards others; talk to your administrators",
+      "kuvert: attention: the server handed out a key for Otto that is of no use; it was not used",
       "kuvert: attention: the server shows an older list of devices than before; no new device is accepted for now",
       "kuvert: attention: the server shows another list of devices than before; no new device is accepted for now",
       "kuvert: attention: the server shows you and Otto different lists of devices; ask Otto some other way before you go on",
     ]);
     expect(objects(said.out)).toHaveLength(2);
+  });
+
+  test("L42: and conversations that are stopped, with the reason", async () => {
+    const faults = ["altered", "rolled_back", "contradicted", "forked"] as const;
+    const conversations = faults.map((fault) => fakeConversation({ title: fault, state: "broken", fault }));
+    const fake = new FakeEngine(fakeSnapshot({ conversations }));
+    const { said, ended } = start(["members", "--json"], fake.engine());
+    expect(await ended).toBe(0);
+    expect(said.err.trim().split("\n")).toEqual([
+      'kuvert: attention: "altered" is stopped: the server did not return it without gaps',
+      'kuvert: attention: "rolled_back" is stopped: the server shows an older state of it than was read here; others may lack what was written since',
+      'kuvert: attention: "contradicted" is stopped: the server has shown others something else in it than here',
+      'kuvert: attention: "forked" is stopped: the server has separated its people; others may not be able to read what was written last',
+    ]);
   });
 
   test("L6: a server whose answer was lost is remembered, one that refused is not", async () => {

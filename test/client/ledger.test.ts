@@ -32,6 +32,7 @@ const RECORD: ConversationRecord = {
   activeAt: 0,
   lost: false,
   outdated: false,
+  fault: null,
   ...UNMARKED,
 };
 

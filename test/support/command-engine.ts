@@ -24,6 +24,7 @@ export function fakeConversation(over: Partial<ConversationView> = {}): Conversa
     members: [],
     createdBy: null,
     state: "active",
+    fault: null,
     unread: 0,
     pinned: false,
     muted: null,

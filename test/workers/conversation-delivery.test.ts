@@ -159,6 +159,19 @@ describe("nudges", () => {
     await vi.waitFor(async () => expect((await mail(room, other)).nudges[0]?.n).toBe(before + 2));
   });
 
+  test("D39: whoever is let in is told at once, and once, before any commit adds a device", async () => {
+    const { room, first } = await two();
+    const late = device();
+    await room.openMailbox(late);
+    for (let turn = 0; turn < 2; turn++) {
+      await room.stub.admit({ by: room.founder.member, member: late.member });
+    }
+    await vi.waitFor(async () => expect(await outbox(room)).toEqual([]));
+    const about = { kind: "conversation", conversation: room.conversation, seq: 1 };
+    expect((await mail(room, late)).nudges).toEqual([{ n: 1, about }]);
+    expect(first.socket.unread()).toEqual([]);
+  });
+
   test("D29: a device that goes before it has confirmed everything is nudged as it goes", async () => {
     const { room, first, second, other } = await two();
     const before = (await mail(room, other)).nudges.at(-1)?.n ?? 0;

@@ -93,11 +93,17 @@ export class ConversationObject extends DurableObject<Env> {
 
   /** Lets a member in; its devices come in by a commit. @throws {Refusal} not_found — `by` is not in it; quota — too many participants */
   admit({ by, member }: { readonly by: MemberId; readonly member: MemberId }): void {
-    const { roster } = this.#home();
+    const { roster, effects, log, storage } = this.#home();
     if (!roster.participants.has(by)) throw new Refusal("not_found");
     if (roster.participants.has(member)) return;
     if (roster.participants.size >= LIMITS.participants) throw new Refusal("quota");
-    roster.admit(member);
+    const now = Date.now();
+    storage.transactionSync(() => {
+      roster.admit(member);
+      // A device that nobody can add has to hear of it, to let itself in
+      effects.add([{ kind: "nudge", member, seq: log.head.seq }], now);
+    });
+    this.#acceptance.carryOut(now);
   }
 
   /**

@@ -50,6 +50,7 @@ function packConversation(value: Uint8Array): Bytes | null {
     successors: [],
     lost,
     outdated: false,
+    fault: null,
     last: null,
     unread: 0,
     known: record.cursor,

@@ -10,6 +10,14 @@ import { useSession } from "../session.ts";
 import { Composer } from "./composer.tsx";
 import { Timeline } from "./timeline.tsx";
 
+/** What is said of a conversation that is stopped. */
+const BROKEN = {
+  altered: "brokenAltered",
+  rolled_back: "brokenRolledBack",
+  contradicted: "brokenContradicted",
+  forked: "brokenForked",
+} as const;
+
 const PANELS: readonly { readonly panel: Panel; readonly icon: IconName }[] = [
   { panel: "people", icon: "people" },
   { panel: "timer", icon: "clock" },
@@ -82,7 +90,7 @@ export function Conversation(props: { conversation: ConversationView; panel: Pan
         <Match when={state() === "broken"}>
           <div class="empty">
             <Icon name="alert" class="large warning" />
-            <p role="alert">{t().brokenTimeline}</p>
+            <p role="alert">{t()[BROKEN[props.conversation.fault ?? "altered"]]}</p>
           </div>
         </Match>
         <Match when={state() === "joining"}>

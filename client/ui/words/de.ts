@@ -122,8 +122,14 @@ export const de = {
   announceElsewhere: (name: string) => `Neue Nachricht von ${name}`,
   joiningTimeline: "Die Unterhaltung wird eingerichtet. Das dauert nur, bis jemand aus der Runde verbunden ist.",
   endedTimeline: "Sie sind nicht mehr in dieser Unterhaltung.",
-  brokenTimeline:
+  brokenAltered:
     "Der Server hat diese Unterhaltung nicht lückenlos wiedergegeben. Zu Ihrer Sicherheit wird nichts daraus gezeigt.",
+  brokenRolledBack:
+    "Der Server zeigt einen älteren Stand dieser Unterhaltung als den, den Sie schon gelesen haben. Was seither geschrieben wurde, fehlt anderen vielleicht. Zu Ihrer Sicherheit ist sie angehalten.",
+  brokenContradicted:
+    "Der Server hat anderen in dieser Unterhaltung etwas anderes gezeigt als Ihnen. Zu Ihrer Sicherheit wird nichts daraus gezeigt.",
+  brokenForked:
+    "Der Server hat die Beteiligten dieser Unterhaltung voneinander getrennt. Was Sie zuletzt geschrieben haben, können andere vielleicht nicht lesen.",
   unknownConversation: "Diese Unterhaltung gibt es hier nicht.",
 
   noticeCreated: (who: string) => `${who} hat die Unterhaltung begonnen`,
@@ -299,6 +305,8 @@ export const de = {
   findingGhostOwn: "Jemand wollte ein fremdes Gerät als eines von Ihren einschleusen. Es wurde nicht angenommen.",
   findingSwapped: (name: string) => `Jemand gibt sich als ${name} aus. Das wurde erkannt und nicht angenommen.`,
   findingSwappedOwn: "Jemand gibt sich anderen gegenüber als Sie aus. Bitte wenden Sie sich an Ihre Verwaltung.",
+  findingUnusable: (name: string) =>
+    `Der Server hat für ein Gerät von ${name} einen unbrauchbaren Schlüssel geliefert. Er wurde nicht verwendet.`,
   findingRolledBack:
     "Der Server zeigt ein älteres Geräteverzeichnis als zuvor. Neue Geräte werden vorerst nicht angenommen.",
   findingForked:

@@ -119,7 +119,13 @@ export const en: Words = {
   announceElsewhere: (name) => `New message from ${name}`,
   joiningTimeline: "The conversation is being set up. That takes until somebody in it is connected.",
   endedTimeline: "You are no longer in this conversation.",
-  brokenTimeline: "The server did not return this conversation without gaps. For your safety nothing of it is shown.",
+  brokenAltered: "The server did not return this conversation without gaps. For your safety nothing of it is shown.",
+  brokenRolledBack:
+    "The server shows an older state of this conversation than the one you have read. Others may lack what was written since. For your safety it has been stopped.",
+  brokenContradicted:
+    "The server has shown others something else in this conversation than it has shown you. For your safety nothing of it is shown.",
+  brokenForked:
+    "The server has separated the people of this conversation from each other. Others may not be able to read what you wrote last.",
   unknownConversation: "There is no such conversation here.",
 
   noticeCreated: (who) => `${who} started the conversation`,
@@ -292,6 +298,7 @@ export const en: Words = {
   findingGhostOwn: "Somebody tried to slip in a device as one of yours. It was not accepted.",
   findingSwapped: (name: string) => `Somebody poses as ${name}. It was noticed and not accepted.`,
   findingSwappedOwn: "Somebody poses as you towards others. Please talk to your administrators.",
+  findingUnusable: (name) => `The server handed out a key for a device of ${name} that is of no use. It was not used.`,
   findingRolledBack: "The server shows an older list of devices than before. New devices are not accepted for now.",
   findingForked: "The server shows another list of devices than before. New devices are not accepted for now.",
   findingForkedFrom: (name: string) =>

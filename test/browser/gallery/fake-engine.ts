@@ -90,6 +90,7 @@ export function createFakeEngine(state: FakeState): FakeEngine {
         members: [...(state.snapshot.account ? [state.snapshot.account.member.id] : []), ...members],
         createdBy: state.snapshot.account?.member.id ?? null,
         state: "active",
+        fault: null,
         unread: 0,
         pinned: false,
         muted: null,

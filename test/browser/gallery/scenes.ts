@@ -63,6 +63,7 @@ function conversation(name: string, more: Partial<ConversationView>): Conversati
     members: [anna, ben],
     createdBy: anna,
     state: "active",
+    fault: null,
     unread: 0,
     pinned: false,
     muted: null,
@@ -166,7 +167,13 @@ const conversations: readonly ConversationView[] = [
     activeAt: noon - 40 * DAY,
     last: null,
   }),
-  conversation("cBroken", { title: "Einkauf", state: "broken", members: [anna, deniz], activeAt: noon - 50 * DAY }),
+  conversation("cBroken", {
+    title: "Einkauf",
+    state: "broken",
+    fault: "altered",
+    members: [anna, deniz],
+    activeAt: noon - 50 * DAY,
+  }),
   conversation("cLong", {
     title: "Archiv",
     members: [anna, ben],

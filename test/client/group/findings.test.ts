@@ -5,6 +5,7 @@ import { encodeMlsMessage } from "ts-mls/message.js";
 import type { Proposal } from "ts-mls/proposal.js";
 import { describe, expect, test } from "vitest";
 import { commit } from "../../../client/engine/group/commit.ts";
+import { contradicts } from "../../../client/engine/group/doubt.ts";
 import { roster, seal } from "../../../client/engine/group/group.ts";
 import { join, joinExternally } from "../../../client/engine/group/join.ts";
 import { readKeyPackage } from "../../../client/engine/group/key-packages.ts";
@@ -184,6 +185,24 @@ describe("E53: nothing of one conversation opens another", () => {
     await refuses(groups[0], await forgeExternal(groupInfo, { context: stolen }), "uncertified");
     const renamed = contextOf({ ...me, member: (await createMember()).id });
     await refuses(groups[0], await forgeExternal(groupInfo, { context: renamed }), "uncertified");
+  });
+});
+
+describe("C37: another group of the same epoch is told apart", () => {
+  test("C37: of two commits for one epoch each half finds the other's group contradicted, and nothing else", async () => {
+    const [a, b] = (await gather(await crowd(2))).groups;
+    const [one, other] = [await commitOf(a), await commitOf(b)];
+    const half = (await openNow(b, one.bundle.commit)).group;
+    expect(contradicts(half, one.bundle.groupInfo)).toBe(false);
+    expect(contradicts(half, other.bundle.groupInfo)).toBe(true);
+    expect(
+      (await openNow(half, (await seal((await openNow(other.group, other.bundle.commit)).group, utf8("?"))).bytes))
+        .outcome,
+    ).toEqual({ kind: "unreadable", reason: "invalid" });
+    // Neither another epoch nor another conversation nor garbage proves anything
+    expect(contradicts(b, other.bundle.groupInfo)).toBe(false);
+    expect(contradicts(half, (await gather(await crowd(2))).groupInfo)).toBe(false);
+    expect(contradicts(half, other.bundle.groupInfo.subarray(0, 99))).toBe(false);
   });
 });
 
