@@ -68,20 +68,24 @@ export function Devices(): JSX.Element {
                 </span>
               </span>
               <Show when={!device.revoked} fallback={<span class="row-note">{t().deviceRevoked}</span>}>
-                <Show when={device.lockedOut}>
+                <Show
+                  when={device.lockedOut}
+                  fallback={
+                    <button
+                      type="button"
+                      class="icon-button"
+                      title={t().deviceRename(device.name)}
+                      aria-label={t().deviceRename(device.name)}
+                      onClick={() => setRenaming(device)}
+                    >
+                      <Icon name="pencil" />
+                    </button>
+                  }
+                >
                   <button type="button" class="button small" onClick={() => void releasing.run(() => release(device))}>
                     {t().deviceRelease}
                   </button>
                 </Show>
-                <button
-                  type="button"
-                  class="icon-button"
-                  title={t().deviceRename(device.name)}
-                  aria-label={t().deviceRename(device.name)}
-                  onClick={() => setRenaming(device)}
-                >
-                  <Icon name="pencil" />
-                </button>
                 <button type="button" class="button small quiet-danger" onClick={() => setRevoking(device)}>
                   {t().deviceRevoke}
                 </button>
