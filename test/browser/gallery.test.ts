@@ -294,7 +294,7 @@ describe("safety numbers", () => {
     await page.goto(`${served.url}/c/${BEN}?scene=changed`);
     await page.getByText("Gesendet wird erst, wenn Sie nachgesehen haben").waitFor();
     await page.getByRole("button", { name: "Ansehen" }).click();
-    await page.getByText("den alten hatten Sie verglichen").waitFor();
+    await page.getByText("den alten hatten Sie verglichen. Bis Sie entscheiden").waitFor();
     // No camera that reads codes here, so nothing offers to scan
     expect(await page.getByRole("button", { name: "Code scannen" }).count()).toBe(0);
     await page.getByRole("button", { name: "Ohne Vergleich fortfahren" }).click();
