@@ -159,15 +159,29 @@ export async function verify(env: Env, token: string, audience: string): Promise
   }
 }
 
-/** Every secret by the id that tokens name it with; the first one signs. A secret that could be guessed is as bad as none. */
-async function secrets(env: Env): Promise<[kid: string, secret: Uint8Array][]> {
-  const texts = (env.TOKEN_SECRET ?? "").split(" ").filter((text) => text.length >= MIN_SECRET);
+/** A secret as it is used, and the id that tokens name it with. */
+type Secret = readonly [kid: string, key: CryptoKey];
+
+// What this isolate was started with: in a storm of sockets importing it anew would cost as much as the verification
+let remembered: { readonly list: string; readonly secrets: readonly Secret[] } | undefined;
+
+/** Every secret by the id that tokens name it with; the first one signs. */
+async function secrets({ TOKEN_SECRET: list = "" }: Env): Promise<readonly Secret[]> {
+  if (remembered?.list !== list) remembered = { list, secrets: await importSecrets(list) };
+  return remembered.secrets;
+}
+
+/** A secret that could be guessed is as bad as none. */
+async function importSecrets(list: string): Promise<readonly Secret[]> {
+  const texts = list.split(" ").filter((text) => text.length >= MIN_SECRET);
   if (texts.length === 0) unset();
+  const hmac = { name: "HMAC", hash: "SHA-256" };
   return Promise.all(
-    texts.map(async (text) => {
+    texts.map(async (text): Promise<Secret> => {
       const secret = utf8(text);
       const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", secret));
-      return [toBase64url(digest.subarray(0, 6)), secret] as [string, Uint8Array];
+      const key = await crypto.subtle.importKey("raw", secret, hmac, false, ["sign", "verify"]);
+      return [toBase64url(digest.subarray(0, 6)), key];
     }),
   );
 }
