@@ -2,6 +2,7 @@
 //   --rounds N (3)   --seconds N (3)   --only WORD (works whose name contains it)   --json FILE
 
 import { writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { build } from "../scripts/build.ts";
 import { measureBrowser } from "./browser.ts";
@@ -37,13 +38,27 @@ const PACES = [
   { work: "1 × 1,000 at 2/s", size: 1_000, rate: 2 },
 ] as const;
 
+const FILLED_AT_ONCE = 10;
+
 const samples: Figure[] = [];
 let room = 0;
 
 async function fillRooms(target: Target, count: number, size: number) {
   const rooms = [];
-  for (let at = 0; at < count; at++) rooms.push(await target.fill(room++, size));
+  for (let at = 0; at < count; at += FILLED_AT_ONCE) {
+    const batch = Array.from({ length: Math.min(FILLED_AT_ONCE, count - at) }, () => target.fill(room++, size));
+    rooms.push(...(await Promise.all(batch)));
+  }
   return rooms;
+}
+
+/** Does one part of a round and says how long it took: the whole has to stay within minutes. */
+async function part<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
+  const start = performance.now();
+  const result = await work();
+  const [load = 0] = loadavg();
+  console.error(`  ${name}: ${((performance.now() - start) / 1_000).toFixed(0)} s, load average ${load.toFixed(1)}`);
+  return result;
 }
 
 async function measureTarget(target: Target): Promise<void> {
@@ -51,9 +66,9 @@ async function measureTarget(target: Target): Promise<void> {
     samples.push({ work, target: target.name, measure, unit, value });
   };
   for (const { work, rooms: count, size } of SATURATIONS.filter(({ work }) => wanted(work))) {
-    const rooms = await fillRooms(target, count, size);
+    const rooms = await part(`${target.name}: set-up of ${work}`, () => fillRooms(target, count, size));
     await idle(target.pid);
-    const result = await saturate({ pid: target.pid, rooms, seconds });
+    const result = await part(`${target.name}: ${work}`, () => saturate({ pid: target.pid, rooms, seconds }));
     add(work, "server CPU per delivery", "µs", result.cpuPerDelivery);
     add(work, "deliveries", "/s", result.deliveriesPerSecond);
     add(work, "accepted", "/s", result.acceptedPerSecond);
@@ -62,7 +77,8 @@ async function measureTarget(target: Target): Promise<void> {
   for (const { work, size, rate } of PACES.filter(({ work }) => wanted(work))) {
     const [peers = []] = await fillRooms(target, 1, size);
     await quiet(peers);
-    const result = await pace({ peers, rate, seconds: Math.max(seconds, 20 / rate) });
+    const length = Math.max(seconds, 20 / rate);
+    const result = await part(`${target.name}: ${work}`, () => pace({ peers, rate, seconds: length }));
     add(work, "latency p50", "ms", result.p50);
     add(work, "latency p99", "ms", result.p99);
     for (const peer of peers) peer.close();
@@ -72,11 +88,12 @@ async function measureTarget(target: Target): Promise<void> {
 async function measureProduct(): Promise<void> {
   const running = await startProduct();
   try {
-    const company = await foundCompany(running.url, 1_000);
+    const company = await part("company of 1,000", () => foundCompany(running.url, 1_000));
+    await idle(running.workerdPid);
     await measureTarget(await productTarget(running, company));
     const works = { idle: idleMemory, reconnect, "catch-up": catchUp, stalled, timers, crash: timersAfterCrash };
     for (const [name, measure] of Object.entries(works)) {
-      if (wanted(name)) samples.push(...(await measure(running, company)));
+      if (wanted(name)) samples.push(...(await part(name, () => measure(running, company))));
     }
   } finally {
     await running.dispose();
@@ -129,9 +146,9 @@ for (let round = 1; round <= rounds; round++) {
   console.error(`round ${round} of ${rounds}`);
   await measureProduct();
   await measureFloors();
-  if (wanted("browser")) samples.push(...(await measureBrowser()));
+  if (wanted("browser")) samples.push(...(await part("browser", measureBrowser)));
 }
 const figures = medians().sort((a, b) => a.work.localeCompare(b.work) || a.measure.localeCompare(b.measure));
 print(figures);
 if (values.json !== undefined)
-  writeFileSync(values.json, JSON.stringify({ rounds, seconds, figures, samples }, null, 2));
+  writeFileSync(values.json, JSON.stringify({ rounds, seconds, load: loadavg(), figures, samples }, null, 2));

@@ -33,7 +33,7 @@ export type Running = RealServer;
 /** The built product with its state in a temporary folder, on the server's core. */
 export async function startProduct(): Promise<Running> {
   await build();
-  const env = { KUVERT_REQUESTS_PER_MINUTE: "10000000", KUVERT_SENDS_PER_SECOND: "1000000" };
+  const env = { KUVERT_REQUESTS_PER_MINUTE: "Infinity", KUVERT_SENDS_PER_SECOND: "1000000" };
   return RealServer.start({ under: onServerCore, env });
 }
 

@@ -21,10 +21,17 @@ const payloadSize = (at: number): number => 300 + ((at * 37) % 701);
 /** How many sends one room keeps in flight while it is saturated. */
 const IN_FLIGHT = 128;
 
-/** Keeps every room full for `seconds`: up to ten senders each, always {@link IN_FLIGHT} unanswered sends in a room of a few, fewer per room of many. */
+/** How long rooms may take to get going, in ms: an object's first write costs the runtime far more than the later ones. */
+const WARM_UP = { least: 500, most: 30_000 };
+
+/**
+ * Keeps every room full for `seconds`, counted from when each of them has delivered: up to ten senders each, always {@link IN_FLIGHT}
+ * unanswered sends in a room of a few, fewer per room of many.
+ */
 export async function saturate(load: { pid: number; rooms: readonly Peer[][]; seconds: number }): Promise<Saturation> {
   const { pid, rooms, seconds } = load;
   const inFlight = Math.max(2, Math.ceil(IN_FLIGHT / Math.ceil(rooms.length / 4)));
+  const silent = new Set(rooms);
   let running = true;
   let deliveries = 0;
   let accepted = 0;
@@ -44,6 +51,7 @@ export async function saturate(load: { pid: number; rooms: readonly Peer[][]; se
       peer.onDelivery = (count) => {
         if (running) deliveries += count;
         if (peer !== first) return;
+        silent.delete(peers);
         echoed += count;
         if (running) accepted += count;
         top();
@@ -52,7 +60,8 @@ export async function saturate(load: { pid: number; rooms: readonly Peer[][]; se
     top();
   };
   for (const peers of rooms) drive(peers);
-  await pause(500);
+  await pause(WARM_UP.least);
+  for (let waited = WARM_UP.least; silent.size > 0 && waited < WARM_UP.most; waited += 100) await pause(100);
   deliveries = 0;
   accepted = 0;
   const before = { cpu: cpuMs(pid), at: performance.now() };
@@ -100,7 +109,7 @@ export async function pace(load: { peers: readonly Peer[]; rate: number; seconds
     if (due > performance.now()) await pause(due - performance.now());
     peers[at % Math.min(10, peers.length)]?.send(payloadSize(at), performance.now());
   }
-  await pause(500);
+  await pause(300);
   for (const peer of sampled) {
     peer.sample = false;
     peer.onDelivery = null;
