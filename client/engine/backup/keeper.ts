@@ -80,7 +80,11 @@ export async function keepBackup(
   const planned = plan({ rows, segments, now, most: ROOM });
   if (isKept && planned.drop.size === 0 && planned.write.length === 0) {
     // A crash may have come between the manifest and the destruction of what it does not name any more
-    if (!found.certain) await destroyOthers(options, segments);
+    if (!found.certain) {
+      // What lies there may be newer than what was remembered last: its answer was lost
+      await store.write([knownWrite(found.known)]);
+      await destroyOthers(options, segments);
+    }
     await settle();
     return { kind: "kept", written: 0, dropped: 0 };
   }

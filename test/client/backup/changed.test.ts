@@ -113,6 +113,22 @@ test("G28: a run that was cut off, and rows changed while one was under way, are
   await assertKept(world);
 });
 
+test("G28: what was stored while its answer was lost is known from the next run on", async () => {
+  const world = await setUp();
+  const changed = await world.open();
+  await changed.store.write(say(world, 1));
+  await world.keep(changed);
+  await changed.store.write(say(world, 2));
+  let puts = 0;
+  world.vault.interfere = (call) => (call.startsWith("put") && puts++ === 1 ? "lose" : undefined);
+  await expect(world.keep(changed)).rejects.toMatchObject({ code: "unavailable" });
+  world.vault.interfere = () => undefined;
+  expect(await world.keep(changed)).toEqual({ kind: "kept", written: 0, dropped: 0 });
+  await changed.store.write(say(world, 3));
+  expect(await world.keep(changed)).toMatchObject({ kind: "kept" });
+  await assertKept(world);
+});
+
 test("G28: after any writes, deletions, times and restarts the backup is what there is", async () => {
   const seq = fc.integer({ min: 1, max: 12 });
   const step = fc.oneof(
