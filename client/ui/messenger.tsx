@@ -5,7 +5,6 @@ import {
   createMemo,
   createSignal,
   type JSX,
-  lazy,
   Match,
   on,
   onCleanup,
@@ -16,16 +15,17 @@ import {
 import type { ConversationId } from "../../schemas/ids.ts";
 import { Announcer } from "./announcer.tsx";
 import { Conversation } from "./conversation/conversation.tsx";
-import { NewConversation } from "./conversation/new-conversation.tsx";
 import { ConversationList } from "./conversation-list.tsx";
 import { Findings } from "./findings.tsx";
 import { t } from "./language.ts";
+import { later, loadAhead } from "./later.ts";
 import { Icon } from "./parts/icon.tsx";
 import { conversationPath, type Panel, route, up } from "./route.ts";
 import { useSession } from "./session.ts";
 
-const Panels = lazy(() => import("./conversation/panels.tsx").then(({ Panels: view }) => ({ default: view })));
-const Settings = lazy(() => import("./settings/settings.tsx").then(({ Settings: view }) => ({ default: view })));
+const NewConversation = later(async () => (await import("./conversation/new-conversation.tsx")).NewConversation);
+const Panels = later(async () => (await import("./conversation/panels.tsx")).Panels);
+const Settings = later(async () => (await import("./settings/settings.tsx")).Settings);
 
 /** Escape closes the panel, and the focus goes back to the button that opened it. An open dialog has Escape for itself. */
 function useEscape(panel: () => Panel | null, id: () => ConversationId | null): void {
@@ -55,6 +55,7 @@ function useFocus(pane: () => string, id: () => ConversationId | null): void {
 
 export function Messenger(): JSX.Element {
   const session = useSession();
+  onCleanup(loadAhead());
   const [composing, setComposing] = createSignal(false);
   const id = createMemo(() => {
     const now = route();
@@ -118,7 +119,9 @@ export function Messenger(): JSX.Element {
         )}
       </Show>
       <Show when={composing()}>
-        <NewConversation onClose={() => setComposing(false)} />
+        <Suspense>
+          <NewConversation onClose={() => setComposing(false)} />
+        </Suspense>
       </Show>
       <Announcer current={id()} />
     </div>

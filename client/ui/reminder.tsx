@@ -1,12 +1,11 @@
 // Owns the line that asks a person to write the recovery words down, for as long as that has not happened.
 
-import { createSignal, type JSX, lazy, Show, Suspense } from "solid-js";
+import { createSignal, type JSX, Show, Suspense } from "solid-js";
 import { t } from "./language.ts";
+import { later } from "./later.ts";
 import { useSession } from "./session.ts";
 
-const RecoverySheet = lazy(() =>
-  import("./settings/recovery-sheet.tsx").then(({ RecoverySheet: view }) => ({ default: view })),
-);
+const RecoverySheet = later(async () => (await import("./settings/recovery-sheet.tsx")).RecoverySheet);
 
 export function Reminder(): JSX.Element {
   const { view } = useSession();

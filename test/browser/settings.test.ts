@@ -45,6 +45,19 @@ test("U13: name, lifetime, removal and leaving reach everybody in a conversation
   await leaveAll([anna, ben, carla]);
 });
 
+test("U34: what is loaded later is there although the network has gone since", async () => {
+  const anna = await arrive();
+  const loaded: string[] = [];
+  anna.page.on("response", (response) => loaded.push(new URL(response.url()).pathname));
+  await anna.signUp(stage.url, "Bäckerei Sommer", "Anna Sommer");
+  await expect.poll(() => loaded.filter((path) => /settings|panels/.test(path)).length, { timeout: 30_000 }).toBe(2);
+  await anna.context.setOffline(true);
+  await anna.page.getByRole("button", { name: "Einstellungen" }).click();
+  await anna.page.getByRole("heading", { name: "Einstellungen" }).waitFor();
+  await anna.page.getByText("Einladungen").first().waitFor();
+  await anna.context.close();
+});
+
 test("U14: an invitation that was withdrawn, and one that was used, say so", async () => {
   const [anna, ben] = [await arrive(), await arrive()];
   await anna.signUp(stage.url, "Imkerei Holm", "Anna Holm");

@@ -1,12 +1,13 @@
 // Owns the line over the field that says why nothing is sent for now, and the way to what a person can do about it.
 
-import { createSignal, type JSX, lazy, Show, Suspense } from "solid-js";
+import { createSignal, type JSX, Show, Suspense } from "solid-js";
 import type { HoldView } from "../../engine/view.ts";
 import { t } from "../language.ts";
+import { later } from "../later.ts";
 import { Icon } from "../parts/icon.tsx";
 import { useSession } from "../session.ts";
 
-const SafetyNumber = lazy(() => import("./safety.tsx").then(({ SafetyNumber: view }) => ({ default: view })));
+const SafetyNumber = later(async () => (await import("./safety.tsx")).SafetyNumber);
 
 export function Hold(props: { hold: HoldView }): JSX.Element {
   const session = useSession();

@@ -1,11 +1,12 @@
 // Owns who is in a conversation: the list, adding, removing, leaving, and its name.
 
-import { createSignal, For, type JSX, lazy, Match, Show, Suspense, Switch } from "solid-js";
+import { createSignal, For, type JSX, Match, Show, Suspense, Switch } from "solid-js";
 import type { MemberId } from "../../../schemas/ids.ts";
 import { LIMITS } from "../../../schemas/policy.ts";
 import type { ConversationView } from "../../engine/view.ts";
 import { createAction } from "../action.ts";
 import { t } from "../language.ts";
+import { later } from "../later.ts";
 import { Avatar } from "../parts/avatar.tsx";
 import { Confirm, Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
@@ -16,9 +17,7 @@ import { useSession } from "../session.ts";
 import { PanelFrame } from "./panel.tsx";
 import { SafetyNumber } from "./safety.tsx";
 
-const MemberDevices = lazy(() =>
-  import("../settings/member-devices.tsx").then(({ MemberDevices: view }) => ({ default: view })),
-);
+const MemberDevices = later(async () => (await import("../settings/member-devices.tsx")).MemberDevices);
 
 type Asking = { readonly kind: "add" | "leave" } | { readonly kind: "remove"; readonly member: MemberId };
 
