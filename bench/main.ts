@@ -1,4 +1,4 @@
-// `npm run bench`: measures the product beside bare floors in one run, in rounds, and prints medians as a table and as JSON.
+// `npm run bench`: measures the product beside bare floors, and what growth costs a device, in rounds; prints medians as a table and as JSON.
 //   --rounds N (3)   --seconds N (3)   --only WORD (works whose name contains it)   --json FILE
 
 import { writeFileSync } from "node:fs";
@@ -6,6 +6,7 @@ import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { build } from "../scripts/build.ts";
 import { measureBrowser } from "./browser.ts";
+import { measureCost } from "./cost.ts";
 import { durableRoom, objectRoom, volatileRoom } from "./floors/floors.ts";
 import { idle, median, takeLoadCore, twoCores } from "./machine.ts";
 import { type Figure, judge, PRODUCT } from "./marks.ts";
@@ -85,14 +86,17 @@ async function measureTarget(target: Target): Promise<void> {
   }
 }
 
+const isLoadWanted = [...SATURATIONS, ...PACES].some(({ work }) => wanted(work));
+const SINGLES = { idle: idleMemory, reconnect, "catch-up": catchUp, stalled, timers, crash: timersAfterCrash };
+
 async function measureProduct(): Promise<void> {
+  if (!isLoadWanted && !Object.keys(SINGLES).some(wanted)) return;
   const running = await startProduct();
   try {
     const company = await part("company of 1,000", () => foundCompany(running.url, 1_000));
     await idle(running.workerdPid);
     await measureTarget(await productTarget(running, company));
-    const works = { idle: idleMemory, reconnect, "catch-up": catchUp, stalled, timers, crash: timersAfterCrash };
-    for (const [name, measure] of Object.entries(works)) {
+    for (const [name, measure] of Object.entries(SINGLES)) {
       if (wanted(name)) samples.push(...(await part(name, () => measure(running, company))));
     }
   } finally {
@@ -101,6 +105,7 @@ async function measureProduct(): Promise<void> {
 }
 
 async function measureFloors(): Promise<void> {
+  if (!isLoadWanted) return;
   for (const make of [volatileRoom, durableRoom, () => objectRoom("bare"), () => objectRoom("grouped")]) {
     const target = await make();
     try {
@@ -146,7 +151,10 @@ for (let round = 1; round <= rounds; round++) {
   console.error(`round ${round} of ${rounds}`);
   await measureProduct();
   await measureFloors();
-  if (wanted("browser")) samples.push(...(await part("browser", measureBrowser)));
+  const inChromium = { browser: measureBrowser, "cost of size": measureCost };
+  for (const [name, measure] of Object.entries(inChromium)) {
+    if (wanted(name)) samples.push(...(await part(name, measure)));
+  }
 }
 const figures = medians().sort((a, b) => a.work.localeCompare(b.work) || a.measure.localeCompare(b.measure));
 print(figures);

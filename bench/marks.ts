@@ -49,6 +49,9 @@ export const MARKS: readonly Mark[] = [
   { work: "browser", measure: "own bubble", most: 50 },
   { work: "browser", measure: "bundle gzipped", most: 150 },
   { work: "browser", measure: "opens", least: 3_000 },
+  ...[10, 100, 500].map(
+    (size): Mark => ({ work: `cost: message among ${size}`, measure: "receiver writes", most: 512 }),
+  ),
 ];
 
 /** "✓", "✗" or "" (no mark), with the bound in words. */
