@@ -8,6 +8,7 @@ import { build } from "../scripts/build.ts";
 import { measureBrowser } from "./browser.ts";
 import { measureCost } from "./cost.ts";
 import { durableRoom, objectRoom, volatileRoom } from "./floors/floors.ts";
+import { measureGaining } from "./gaining.ts";
 import { idle, median, takeLoadCore, twoCores } from "./machine.ts";
 import { type Figure, judge, PRODUCT } from "./marks.ts";
 import { foundCompany, productTarget, startProduct } from "./product.ts";
@@ -151,7 +152,7 @@ for (let round = 1; round <= rounds; round++) {
   console.error(`round ${round} of ${rounds}`);
   await measureProduct();
   await measureFloors();
-  const inChromium = { browser: measureBrowser, "cost of size": measureCost };
+  const inChromium = { browser: measureBrowser, "cost of size": measureCost, "cost of a device": measureGaining };
   for (const [name, measure] of Object.entries(inChromium)) {
     if (wanted(name)) samples.push(...(await part(name, measure)));
   }
