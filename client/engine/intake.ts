@@ -56,6 +56,8 @@ export async function takeIn(draft: Draft, envelope: Envelope, reading: Reading)
   const isOwnReturn = isWayBack(own?.wish) && own?.sealed != null && equalBytes(own.sealed.bytes, bytes);
   if (draft.group === null || (draft.record.lost && !isOwnReturn)) return "taken";
   const outcome = reading.opened.get(envelope.seq) ?? (await openOne(draft, envelope, reading.quarantined));
+  // A way back that leads nowhere is given up, not sent for ever: the next one is made from where the group stands then
+  if (isOwnReturn && own !== undefined && outcome.kind !== "epoch") retire(draft, own, reading.outbox);
   return weigh(draft, { outcome, envelope, own, reading });
 }
 

@@ -3,6 +3,7 @@
 
 import type { Head, ServerFrame } from "../../schemas/frames.ts";
 import type { Changes } from "./changes.ts";
+import { isWayBack } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Line } from "./line.ts";
 
@@ -88,7 +89,10 @@ export class WayBack {
   /** Goes back in with the server's answer; only within a turn of the ledger. */
   async go({ bytes, head }: GroupInfoAnswer): Promise<void> {
     const { line } = this.#parts;
-    if (!this.#ledger.record.lost) return;
+    const { record, outbox } = this.#ledger;
+    if (!record.lost) return;
+    // An answer that comes twice is no second way in: of two commits only the one made last would be known when it comes back
+    if (outbox.open.some(({ wish }) => isWayBack(wish))) return this.reset();
     if (bytes !== null && !line.live) return this.#leaps ? this.#leap(head) : this.reset();
     const { group } = this.#ledger;
     // No server goes back to a generation that this device has seen the end of
