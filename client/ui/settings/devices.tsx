@@ -4,12 +4,12 @@ import { createEffect, createResource, createSignal, For, type JSX, onCleanup, S
 import type { DeviceView } from "../../engine/view.ts";
 import { createAction } from "../action.ts";
 import { explain, formatDate, t } from "../language.ts";
-import { Confirm } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { useSession } from "../session.ts";
 import { AddDevice } from "./add-device.tsx";
 import { RenameDevice } from "./rename-device.tsx";
+import { RevokeDevice } from "./revoke-device.tsx";
 
 /** How often it is looked whether an expected device is there, in ms. */
 const LOOK_AGAIN = 2_000;
@@ -22,10 +22,6 @@ export function Devices(): JSX.Element {
   const [adding, setAdding] = createSignal(false);
   /** So many devices there will be. */
   const [expected, setExpected] = createSignal(0);
-  const revoke = async (device: DeviceView): Promise<void> => {
-    await engine.revokeDevice(device.id);
-    await refetch();
-  };
   const releasing = createAction();
   const release = async (device: DeviceView): Promise<void> => {
     await engine.releaseDevice(device.id);
@@ -95,15 +91,7 @@ export function Devices(): JSX.Element {
         </For>
       </ul>
       <Show when={revoking()}>
-        {(device) => (
-          <Confirm
-            question={t().deviceRevokeQuestion(device().name)}
-            help={t().deviceRevokeHelp}
-            confirm={t().deviceRevoke}
-            onConfirm={() => revoke(device())}
-            onClose={() => setRevoking(null)}
-          />
-        )}
+        {(device) => <RevokeDevice device={device()} onRevoked={refetch} onClose={() => setRevoking(null)} />}
       </Show>
       <Show when={renaming()}>
         {(device) => (

@@ -4,20 +4,17 @@ import { createResource, createSignal, For, type JSX, Show } from "solid-js";
 import type { MemberId } from "../../../schemas/ids.ts";
 import type { DeviceView } from "../../engine/view.ts";
 import { explain, formatDate, t } from "../language.ts";
-import { Confirm, Dialog } from "../parts/dialog.tsx";
+import { Dialog } from "../parts/dialog.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { Problem } from "../parts/problem.tsx";
 import { useSession } from "../session.ts";
+import { RevokeDevice } from "./revoke-device.tsx";
 
 export function MemberDevices(props: { member: MemberId; onClose: () => void }): JSX.Element {
   const { engine, name } = useSession();
   const [devices, { refetch }] = createResource(() => engine.devices(props.member));
   const [revoking, setRevoking] = createSignal<DeviceView | null>(null);
   const list = () => (devices.error === undefined ? (devices.latest ?? []) : []);
-  const revoke = async (device: DeviceView): Promise<void> => {
-    await engine.revokeDevice(device.id);
-    await refetch();
-  };
   return (
     <Dialog title={t().memberDevices(name(props.member))} onClose={props.onClose}>
       <p class="muted">{t().memberDevicesLead}</p>
@@ -41,15 +38,7 @@ export function MemberDevices(props: { member: MemberId; onClose: () => void }):
         </For>
       </ul>
       <Show when={revoking()}>
-        {(device) => (
-          <Confirm
-            question={t().deviceRevokeQuestion(device().name)}
-            help={t().deviceRevokeHelp}
-            confirm={t().deviceRevoke}
-            onConfirm={() => revoke(device())}
-            onClose={() => setRevoking(null)}
-          />
-        )}
+        {(device) => <RevokeDevice device={device()} onRevoked={refetch} onClose={() => setRevoking(null)} />}
       </Show>
     </Dialog>
   );
