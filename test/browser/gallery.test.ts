@@ -2,6 +2,7 @@
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ServedPage } from "./support/built.ts";
 import {
   DESKTOP,
   gatherComplaints,
@@ -13,7 +14,6 @@ import {
 } from "./support/chromium.ts";
 import { lowContrast } from "./support/contrast.ts";
 import { serveGallery } from "./support/gallery-server.ts";
-import type { ServedPage } from "./support/page.ts";
 
 const TEAM = "cTeamxxxxxxxxxxxxxxxxA";
 const BEN = "cBenxxxxxxxxxxxxxxxxxA";

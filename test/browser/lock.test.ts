@@ -1,9 +1,11 @@
 // Proves the turns of several tabs against Chromium's real Web Locks and broadcast channels.
 
-import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import type { Browser, BrowserContext, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import type { ServedPage } from "./support/built.ts";
+import { launch } from "./support/chromium.ts";
 import type { LockPage } from "./support/lock-page.ts";
-import { type ServedPage, servePage } from "./support/page.ts";
+import { servePage } from "./support/page.ts";
 
 declare const page: LockPage;
 
@@ -12,7 +14,7 @@ let browser: Browser;
 let context: BrowserContext;
 beforeAll(async () => {
   served = await servePage("lock-page.ts");
-  browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+  browser = await launch();
 });
 afterAll(async () => {
   await browser?.close();

@@ -10,7 +10,7 @@ import { type AccountRecord, decodeRecord } from "../../client/engine/records.ts
 import { type Server, serve } from "../../scripts/server.ts";
 import { Needles } from "../support/needles.ts";
 import { contentsOf } from "../support/server-files.ts";
-import { DESKTOP, launch, openProfile, picture } from "./support/chromium.ts";
+import { CHROMIUM, DESKTOP, launch, openProfile, picture, QUIET, WAITS } from "./support/chromium.ts";
 import { Person } from "./support/person.ts";
 
 const PASSPHRASE = "vier Hörnchen, bitte";
@@ -34,12 +34,12 @@ afterAll(async () => {
 /** A browser whose profile is a folder on disk. */
 async function startBrowser(name: string): Promise<BrowserContext> {
   const context = await chromium.launchPersistentContext(join(folder, name), {
-    executablePath: "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"],
+    executablePath: CHROMIUM,
+    args: QUIET,
     locale: "de-DE",
     ...DESKTOP,
   });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(WAITS);
   return context;
 }
 

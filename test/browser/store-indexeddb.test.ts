@@ -1,24 +1,24 @@
 // Runs the store contract against real IndexedDB in Chromium, and what only a browser can show: quota, a second opener, a killed browser.
 
-import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Browser, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { STORE_CONTRACT } from "../support/store-contract.ts";
-import { type ServedPage, servePage } from "./support/page.ts";
+import type { ServedPage } from "./support/built.ts";
+import { launch } from "./support/chromium.ts";
+import { OwnChromium } from "./support/own-chromium.ts";
+import { servePage } from "./support/page.ts";
 import type { StorePage } from "./support/store-page.ts";
 
 declare const page: StorePage;
 
-const CHROMIUM = "/usr/bin/chromium";
 let served: ServedPage;
 let browser: Browser;
 beforeAll(async () => {
   served = await servePage("store-page.ts");
-  browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+  browser = await launch();
 });
 afterAll(async () => {
   await browser?.close();
@@ -105,33 +105,6 @@ describe("room", () => {
   });
 });
 
-interface OwnChromium {
-  readonly child: ChildProcess;
-  readonly tab: Page;
-}
-
-/** A Chromium of our own, whose process can be killed, over a profile folder that outlives it. */
-async function startChromium(profile: string): Promise<OwnChromium> {
-  const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-port=0"];
-  const child = spawn(CHROMIUM, [...flags, `--user-data-dir=${profile}`], { stdio: ["ignore", "ignore", "pipe"] });
-  onTestFinished(() => {
-    child.kill("SIGKILL");
-  });
-  const address = await new Promise<string>((resolve) => {
-    let said = "";
-    child.stderr.on("data", (part) => {
-      said += String(part);
-      const [, found] = /^DevTools listening on (ws:\S*)$/m.exec(said) ?? [];
-      if (found !== undefined) resolve(found);
-    });
-  });
-  const [context] = (await chromium.connectOverCDP(address)).contexts();
-  if (context === undefined) throw new Error("no window");
-  const tab = await context.newPage();
-  await load(tab);
-  return { child, tab };
-}
-
 describe("crashes", () => {
   test("S4: a browser killed with -9 in mid-write loses nothing it confirmed and leaves nothing half-written", {
     timeout: 180_000,
@@ -139,7 +112,9 @@ describe("crashes", () => {
     const profile = mkdtempSync(join(tmpdir(), "kuvert-chromium-"));
     let confirmed = -1;
     for (let round = 1; round <= 3; round++) {
-      const { child, tab } = await startChromium(profile);
+      const chromium = await OwnChromium.start(profile);
+      const tab = await chromium.context.newPage();
+      await load(tab);
       const enough = confirmed + 10 * round;
       const { promise: seen, resolve } = Promise.withResolvers<void>();
       await tab.exposeFunction("confirmed", (n: number) => {
@@ -152,7 +127,6 @@ describe("crashes", () => {
       expect(await tab.evaluate(() => page.keys("s", "groups"))).toEqual(keys);
       expect(keys.length).toBeGreaterThan(round === 1 ? -1 : confirmed);
       const start = keys.length;
-      const ended = once(child, "exit");
       tab
         .evaluate((from) => {
           const { confirmed } = globalThis as unknown as { confirmed: (n: number) => void };
@@ -160,8 +134,7 @@ describe("crashes", () => {
         }, start)
         .catch(() => undefined);
       await seen;
-      child.kill("SIGKILL");
-      await ended;
+      await chromium.kill();
     }
     expect(confirmed).toBeGreaterThanOrEqual(50);
     rmSync(profile, { recursive: true, force: true, maxRetries: 5 });

@@ -7,20 +7,24 @@ import { type Browser, type BrowserContext, type BrowserContextOptions, chromium
 /** Pictures for people to look at; nothing reads them. */
 const ARTEFACTS = join(import.meta.dirname, "../../artefacts");
 
+export const CHROMIUM = "/usr/bin/chromium";
 /** Chromium without its own calls home, which no test machine answers. */
+const SILENT = ["--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+export const QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", ...SILENT];
+/** How long a page waits for what is to come, in ms. */
+export const WAITS = 30_000;
+
 export function launch(): Promise<Browser> {
-  const quiet = ["--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-  const args = ["--no-sandbox", "--disable-gpu", "--no-first-run", ...quiet];
-  return chromium.launch({ executablePath: "/usr/bin/chromium", args });
+  return chromium.launch({ executablePath: CHROMIUM, args: QUIET });
 }
 
 export const DESKTOP = { viewport: { width: 1280, height: 800 } } as const;
 export const PHONE = { viewport: { width: 390, height: 844 } } as const;
 
-/** A browser profile of its own; pages in it wait 15 s at most. */
+/** A browser profile of its own. */
 export async function openProfile(browser: Browser, options: BrowserContextOptions = {}): Promise<BrowserContext> {
   const context = await browser.newContext({ locale: "de-DE", timezoneId: "Europe/Berlin", ...DESKTOP, ...options });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(WAITS);
   return context;
 }
 
