@@ -1,9 +1,13 @@
-// The projects of `npm test`. `unit` runs under Node, `workers` inside the real Workers runtime; `scenario` (real servers, killed
-// and restarted) and `browser` (Chromium) run one file at a time, after the others, because they time what they see.
+// The projects of `npm test`. `unit` runs under Node and `workers` inside the real Workers runtime, side by side; after them `scenario`
+// (real servers, killed and restarted) and `browser` (Chromium), whose files share nothing: no port, no folder, no profile.
 
 import { existsSync, mkdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
+import { Weave } from "./scripts/weave.ts";
+
+const CORES = availableParallelism();
 
 const migrations = "workers/directory/migrations";
 // The assets binding insists on a folder, built or not.
@@ -16,6 +20,7 @@ const unit: TestProjectConfiguration = {
     environment: "node",
     // Some count in thousands; a busy machine needs its time.
     testTimeout: 30_000,
+    maxWorkers: CORES,
     sequence: { groupOrder: 0 },
   },
 };
@@ -40,26 +45,33 @@ const workers: TestProjectConfiguration = {
     setupFiles: ["test/workers/support/set-up.ts"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    sequence: { groupOrder: 1 },
+    maxWorkers: CORES,
+    sequence: { groupOrder: 0 },
   },
 };
 
-const serial = {
+const real = {
   environment: "node",
   globalSetup: "scripts/build.ts",
-  fileParallelism: false,
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
+  // They wait for most of their time: for timers of ten seconds, for processes that start, for devices that meet.
+  maxWorkers: Math.min(CORES + 1, 4),
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  // How long a state may take to come; it says nothing of how long it should.
+  expect: { poll: { timeout: 20_000 } },
   // Real processes and clocks on a shared machine: one more try there, none where a person looks.
   retry: process.env.CI === undefined ? 0 : 1,
+  sequence: { groupOrder: 1 },
 } as const;
 
 const scenario: TestProjectConfiguration = {
-  test: { ...serial, name: "scenario", include: ["test/scenario/**/*.test.ts"], sequence: { groupOrder: 2 } },
+  test: { ...real, name: "scenario", include: ["test/scenario/**/*.test.ts"] },
 };
 
 const browser: TestProjectConfiguration = {
-  test: { ...serial, name: "browser", include: ["test/browser/**/*.test.ts"], sequence: { groupOrder: 3 } },
+  test: { ...real, name: "browser", include: ["test/browser/**/*.test.ts"] },
 };
 
-export default defineConfig({ test: { projects: [unit, workers, scenario, browser] } });
+export default defineConfig({
+  test: { sequence: { sequencer: Weave }, projects: [unit, workers, scenario, browser] },
+});

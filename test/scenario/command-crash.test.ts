@@ -69,7 +69,7 @@ function arrives(engine: Engine, text: string): Promise<void> {
   });
 }
 
-test(`T20: a send killed with -9 is lost whole or sent once (seed ${SEED})`, { timeout: 120_000 }, async () => {
+test(`T20: a send killed with -9 is lost whole or sent once (seed ${SEED})`, async () => {
   await profiles.objects("eva", ["signup", "--organisation", "K", "--name", "Eva", "--server", server.url]);
   const [invite] = await profiles.objects("eva", ["invite"]);
   await profiles.objects("jan", ["join", String(invite?.link), "--name", "Jan"]);

@@ -49,7 +49,7 @@ class Wire {
 }
 
 describe("a crash at any write loses nothing, repeats nothing and reuses no key", () => {
-  test("C1, C2: a crash of the sender", { timeout: 120_000 }, async () => {
+  test("C1, C2: a crash of the sender", async () => {
     const { anna, bert, id } = await three();
     const wire = new Wire();
     const tap = new WireTap();
@@ -79,7 +79,7 @@ describe("a crash at any write loses nothing, repeats nothing and reuses no key"
     expect(await nonces.judge(tap.left)).toEqual({ faults: [], keys: expected.length });
   });
 
-  test("C5: a crash of the receiver", { timeout: 120_000 }, async () => {
+  test("C5: a crash of the receiver", async () => {
     const { anna, bert, id } = await three();
     const expected: string[] = [];
     let deaths = 0;
@@ -102,7 +102,7 @@ describe("a crash at any write loses nothing, repeats nothing and reuses no key"
     await anna.shows(id, [...expected, "alles da"]);
   });
 
-  test("C1, C7: a crash of who adds somebody", { timeout: 120_000 }, async () => {
+  test("C1, C7: a crash of who adds somebody", async () => {
     const { anna, bert, carl, id } = await three();
     let deaths = 0;
     for (let write = 1; write <= 9; write++) {
@@ -440,5 +440,5 @@ class Fork {
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const safely = async (): Promise<boolean> => holds();
-  await expect.poll(() => safely().catch(() => false), { timeout: 10_000, interval: 10 }).toBe(true);
+  await expect.poll(() => safely().catch(() => false), { interval: 10 }).toBe(true);
 }

@@ -12,7 +12,7 @@ eachWithCompany((fresh) => {
 
 const newest = async ({ engine }: Person, id: ConversationId) => (await engine.timeline(id, { limit: 1 })).at(-1);
 const hasState = (person: Person, id: ConversationId, state: string) =>
-  expect.poll(async () => (await newest(person, id))?.state, { timeout: 10_000 }).toBe(state);
+  expect.poll(async () => (await newest(person, id))?.state).toBe(state);
 
 describe("a refused text stays to be looked at", () => {
   const spoil = (frame: ClientFrame): readonly ClientFrame[] =>
@@ -51,9 +51,7 @@ describe("a refused text stays to be looked at", () => {
 });
 
 describe("a flood keeps its order", () => {
-  test("C12, C13: past the server's rate and past the renewal of keys, nothing overtakes", {
-    timeout: 90_000,
-  }, async () => {
+  test("C12, C13: past the server's rate and past the renewal of keys, nothing overtakes", async () => {
     const { anna, bert, id } = await company.pair();
     const texts = Array.from({ length: 1_060 }, (_, index) => `Krume ${index}`);
     await Promise.all(texts.map((text) => anna.engine.send(id, text)));
@@ -65,9 +63,7 @@ describe("a flood keeps its order", () => {
 });
 
 describe("a timer runs from the moment the server may have the text", () => {
-  test("X41: unheard of, it becomes unreadable here, and its ciphertext still goes out", {
-    timeout: 60_000,
-  }, async () => {
+  test("X41: unheard of, it becomes unreadable here, and its ciphertext still goes out", async () => {
     const { anna, bert, id } = await company.pair();
     let sealed = 0;
     const outgoing = (frame: ClientFrame): readonly ClientFrame[] => {

@@ -96,16 +96,16 @@ describe("sockets are for what is looked at", () => {
       ids.push(await anna.engine.create({ title: `Nr. ${index}`, members: [bert.id] }));
     }
     await anna.settled();
-    await expect.poll(() => bert.engine.snapshot().conversations.length, { timeout: 10_000 }).toBe(8);
+    await expect.poll(() => bert.engine.snapshot().conversations.length).toBe(8);
     await bert.settled();
-    await expect.poll(() => bert.paths().length, { timeout: 10_000 }).toBe(7);
+    await expect.poll(() => bert.paths().length).toBe(7);
     const open = bert.paths();
     expect(open).toContain("/api/mailbox/socket");
     const quiet = ids.find((id) => !open.includes(`/api/conversations/${id}/socket`));
     if (quiet === undefined) throw new Error("all of them are open");
     await anna.engine.send(quiet, "Hallo");
     await bert.shows(quiet, ["Hallo"]);
-    await expect.poll(() => bert.paths().length, { timeout: 10_000 }).toBe(7);
+    await expect.poll(() => bert.paths().length).toBe(7);
     await bert.close();
     expect(bert.paths()).toEqual([]);
   });
@@ -132,7 +132,7 @@ describe("people come and go", () => {
     const { anna, bert, id } = await company.pair();
     await bert.engine.leave(id);
     expect(bert.engine.snapshot().conversations[0]).toMatchObject({ state: "ended" });
-    await expect.poll(() => anna.engine.snapshot().conversations[0]?.members.length, { timeout: 10_000 }).toBe(1);
+    await expect.poll(() => anna.engine.snapshot().conversations[0]?.members.length).toBe(1);
     await anna.engine.send(id, "allein");
     await anna.settled();
     await anna.engine.add(id, [bert.id]);
@@ -141,9 +141,7 @@ describe("people come and go", () => {
     expect(bert.engine.snapshot().conversations[0]).toMatchObject({ state: "active", title: "Backstube" });
   });
 
-  test("C9: who was added before it had any keys in store gets in when it next comes, however shortly", {
-    timeout: 60_000,
-  }, async () => {
+  test("C9: who was added before it had any keys in store gets in when it next comes, however shortly", async () => {
     const { anna, id } = await company.pair();
     const link = await anna.engine.invite({ role: "member", uses: 1, expiresIn: 3_600_000 });
     const carl = company.person("Carl");
@@ -184,21 +182,19 @@ describe("people come and go", () => {
     for (const person of [anna, bert, carl]) await person.engine.send(id, `von ${person.name}`);
     const everybody = [anna, bert, carl, dora, emil, fritz];
     for (const person of everybody) {
-      await expect
-        .poll(() => person.engine.snapshot().conversations[0]?.members.length, { timeout: 15_000 })
-        .toBe(everybody.length);
+      await expect.poll(() => person.engine.snapshot().conversations[0]?.members.length).toBe(everybody.length);
     }
     const codes = await Promise.all(everybody.map(async (person) => (await person.engine.encryption(id)).code));
     expect(new Set(codes).size).toBe(1);
     await dora.engine.send(id, "alle?");
     for (const person of everybody) {
-      await expect.poll(async () => (await person.texts(id)).at(-1), { timeout: 15_000 }).toBe("alle?");
+      await expect.poll(async () => (await person.texts(id)).at(-1)).toBe("alle?");
     }
   });
 });
 
 describe("a profile that was put back to an older copy", () => {
-  test("C19: shows what it had sent since, uses no key twice, and talks on", { timeout: 60_000 }, async () => {
+  test("C19: shows what it had sent since, uses no key twice, and talks on", async () => {
     const { anna, bert, id } = await company.pair();
     await anna.engine.send(id, "vor der Kopie");
     await anna.settled();
@@ -225,7 +221,7 @@ describe("a profile that was put back to an older copy", () => {
     expect(anna.engine.snapshot().conversations[0]?.members).toEqual(bert.engine.snapshot().conversations[0]?.members);
   });
 
-  test("C19: also when what it had sent since has been destroyed everywhere", { timeout: 90_000 }, async () => {
+  test("C19: also when what it had sent since has been destroyed everywhere", async () => {
     const { anna, bert, id } = await company.pair();
     await anna.engine.send(id, "vor der Kopie");
     await bert.shows(id, ["vor der Kopie"]);
@@ -258,23 +254,21 @@ describe("what has expired is gone here", () => {
       .join();
   };
 
-  test("X40: a timed text disappears on both sides: line, list, store", { timeout: 40_000 }, async () => {
+  test("X40: a timed text disappears on both sides: line, list, store", async () => {
     const { anna, bert, id } = await company.pair();
     await anna.engine.send(id, "bleibt");
     await anna.engine.send(id, "vergeht", 10_000);
     await bert.shows(id, ["bleibt", "vergeht"]);
     expect(await everything(bert)).toContain("vergeht");
     for (const person of [anna, bert]) {
-      await expect.poll(() => person.texts(id), { timeout: 15_000 }).toEqual(["bleibt"]);
+      await expect.poll(() => person.texts(id)).toEqual(["bleibt"]);
       await expect.poll(() => everything(person)).not.toContain("vergeht");
       expect(person.engine.snapshot().conversations[0]?.last?.text).toBe("bleibt");
     }
     expect(bert.engine.snapshot().conversations[0]?.unread).toBe(1);
   });
 
-  test("X40: what ran out while the profile was closed is gone before anything can be shown", {
-    timeout: 40_000,
-  }, async () => {
+  test("X40: what ran out while the profile was closed is gone before anything can be shown", async () => {
     const { anna, bert, id } = await company.pair();
     await anna.engine.send(id, "vergeht", 10_000);
     await bert.shows(id, ["vergeht"]);

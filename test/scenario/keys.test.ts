@@ -60,7 +60,7 @@ const found = ({ engine }: Person) => engine.snapshot().findings.map(({ kind, me
 
 async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   const safely = async (): Promise<boolean> => holds();
-  await expect.poll(() => safely().catch(() => false), { timeout: 10_000, interval: 10 }).toBe(true);
+  await expect.poll(() => safely().catch(() => false), { interval: 10 }).toBe(true);
 }
 
 /** A device that claims to be one of `victim`'s; with the victim's own identity key only if that was stolen. */

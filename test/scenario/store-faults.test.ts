@@ -31,7 +31,7 @@ function disk(chosen: (writes: readonly Write[]) => boolean) {
 
 const touches = (table: Write["table"]) => (writes: readonly Write[]) => writes.some((write) => write.table === table);
 
-test("C34: what comes in while there is no room is taken in once there is", { timeout: 120_000 }, async () => {
+test("C34: what comes in while there is no room is taken in once there is", async () => {
   const { anna, bert, id } = await company.pair();
   const full = disk(touches("conversations"));
   await bert.reopen({ beforeWrite: full.beforeWrite });
@@ -46,9 +46,7 @@ test("C34: what comes in while there is no room is taken in once there is", { ti
   await expect.poll(() => anna.texts(id), PATIENCE).toEqual(["eins", "zwei", "drei", "vier"]);
 });
 
-test("C34, C1: what is to go out while there is no room goes out once there is, sealed once", {
-  timeout: 120_000,
-}, async () => {
+test("C34, C1: what is to go out while there is no room goes out once there is, sealed once", async () => {
   const { anna, bert, id } = await company.pair();
   const full = disk(touches("groups"));
   const sent: string[] = [];

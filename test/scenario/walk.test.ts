@@ -23,8 +23,7 @@ function listening(name: string, args: readonly string[] = []) {
   return {
     lines,
     child,
-    until: (fits: Record<string, unknown>) =>
-      expect.poll(() => lines, { timeout: 15_000 }).toContainEqual(expect.objectContaining(fits)),
+    until: (fits: Record<string, unknown>) => expect.poll(() => lines).toContainEqual(expect.objectContaining(fits)),
     end: async (signal: NodeJS.Signals = "SIGINT") => {
       const ended = once(child, "exit");
       child.kill(signal);
@@ -40,7 +39,7 @@ async function texts(name: string, conversation: string): Promise<unknown[]> {
 }
 
 describe("three people walk through the product on the command line", () => {
-  test("L20: sign up, invite, join twice", { timeout: 60_000 }, async () => {
+  test("L20: sign up, invite, join twice", async () => {
     const signup = ["signup", "--organisation", "Bäckerei Lindner", "--name", "Anna Lindner", "--server", server.url];
     const [account] = await profiles.objects("anna", signup);
     expect(account).toMatchObject({
@@ -69,7 +68,7 @@ describe("three people walk through the product on the command line", () => {
     ]);
   });
 
-  test("L20, L3: a group, messages both ways, standard input, history", { timeout: 60_000 }, async () => {
+  test("L20, L3: a group, messages both ways, standard input, history", async () => {
     const [group] = await profiles.objects("anna", ["create", "--title", "Backstube", "bernd öztürk", "Clara"]);
     expect(group).toMatchObject({ type: "conversation", title: "Backstube", kind: "group", state: "active" });
     expect(group?.members).toHaveLength(3);
@@ -88,9 +87,7 @@ describe("three people walk through the product on the command line", () => {
     expect((await profiles.kuvert("clara", ["conversations"])).out).toMatch(/^CONVERSATION +PEOPLE/);
   });
 
-  test("L20, C14: a direct conversation is called like the other person, and there is one of it", {
-    timeout: 60_000,
-  }, async () => {
+  test("L20, C14: a direct conversation is called like the other person, and there is one of it", async () => {
     const [first] = await profiles.objects("anna", ["create", "Clara"]);
     const [again] = await profiles.objects("anna", ["create", "Clara"]);
     expect(first).toMatchObject({ kind: "direct", title: null, name: "Clara" });
@@ -100,9 +97,7 @@ describe("three people walk through the product on the command line", () => {
     expect(await profiles.objects("bernd", ["conversations"])).toHaveLength(1);
   });
 
-  test("L10, L8: listen prints what was missed, then each message as it comes, until interrupted", {
-    timeout: 60_000,
-  }, async () => {
+  test("L10, L8: listen prints what was missed, then each message as it comes, until interrupted", async () => {
     await texts("bernd", "Backstube");
     await profiles.objects("anna", ["send", "Backstube", "verpasst"]);
     const listener = listening("bernd", ["Backstube"]);
@@ -126,15 +121,15 @@ describe("three people walk through the product on the command line", () => {
     expect(await again.end("SIGTERM")).toBe(143);
   });
 
-  test("L8: a reader who goes away ends listen without a word", { timeout: 60_000 }, async () => {
+  test("L8: a reader who goes away ends listen without a word", async () => {
     const child = profiles.spawn("clara", ["listen"]);
     child.stdout?.destroy();
     child.stderr?.on("data", (data: Buffer) => expect.fail(data.toString()));
     await profiles.objects("anna", ["send", "Backstube", "hört wer?"]);
-    await expect.poll(() => child.exitCode, { timeout: 15_000 }).toBe(0);
+    await expect.poll(() => child.exitCode).toBe(0);
   });
 
-  test("L20, X40: timers: one message's own, and a conversation's", { timeout: 60_000 }, async () => {
+  test("L20, X40: timers: one message's own, and a conversation's", async () => {
     const [sent] = await profiles.objects("anna", ["send", "Backstube", "gleich weg", "--expires", "10s"]);
     const expiresAt = Number(sent?.expiresAt);
     expect(expiresAt - Number(sent?.at)).toBe(10_000);
@@ -152,7 +147,7 @@ describe("three people walk through the product on the command line", () => {
     expect(await texts("anna", "Backstube")).not.toContain("gleich weg");
   });
 
-  test("L20, E11, E21: who is removed or leaves reads and writes no more", { timeout: 60_000 }, async () => {
+  test("L20, E11, E21: who is removed or leaves reads and writes no more", async () => {
     await profiles.objects("anna", ["remove", "Backstube", "Clara"]);
     await profiles.objects("anna", ["send", "Backstube", "ohne Clara"]);
     expect(await texts("clara", "Backstube")).not.toContain("ohne Clara");
@@ -171,7 +166,7 @@ describe("three people walk through the product on the command line", () => {
     expect(after).not.toContain("ohne Clara");
   });
 
-  test("L20, H8: a revoked device is out at once", { timeout: 60_000 }, async () => {
+  test("L20, H8: a revoked device is out at once", async () => {
     const [own] = await profiles.objects("clara", ["devices"]);
     expect(own).toMatchObject({ type: "device", own: true, revoked: false });
     expect(await profiles.objects("clara", ["revoke", String(own?.id).slice(0, 8)])).toMatchObject([
@@ -190,7 +185,7 @@ describe("exit codes and streams of the real program", () => {
     expect((await profiles.kuvert("nobody", ["--version"])).out).toMatch(/^kuvert \d+\.\d+\.\d+\n$/);
   });
 
-  test("L8, L5: usage, no account, no server", { timeout: 30_000 }, async () => {
+  test("L8, L5: usage, no account, no server", async () => {
     expect(await profiles.kuvert("anna", ["frobnicate"])).toMatchObject({ code: 2, out: "" });
     expect(await profiles.kuvert("empty", ["members"])).toMatchObject({
       code: 1,
@@ -205,9 +200,7 @@ describe("exit codes and streams of the real program", () => {
     });
   });
 
-  test("L21: the installed program passes arguments, streams, signals and exit code through", {
-    timeout: 30_000,
-  }, async () => {
+  test("L21: the installed program passes arguments, streams, signals and exit code through", async () => {
     const program = join(import.meta.dirname, "../../scripts/kuvert.mjs");
     const child = spawn(process.execPath, [program, "--profile", profiles.of("anna"), "members", "--json"]);
     const ended = await outcome(child);

@@ -24,10 +24,15 @@ interface Announcement {
   readonly workerdPid: number;
 }
 
-/** A port below those the system hands out for outgoing connections, so that a restart finds it free again. */
+/** Ports below those the system hands out for outgoing connections, so that a restart finds its own free again. */
+const PORTS = { first: 20_000, perRunner: 2_000 };
+/** Which of the test files that run at the same time this is; 0 outside of tests. At most 4 do. */
+const RUNNER = Number(process.env.VITEST_POOL_ID ?? 0);
+
+/** A free port that no test file beside this one looks at: not even while its server is down. */
 async function freePort(): Promise<number> {
   for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const port = PORTS.first + RUNNER * PORTS.perRunner + Math.floor(Math.random() * PORTS.perRunner);
     const probe = createServer().listen(port, "localhost");
     const free = await Promise.race([
       once(probe, "listening").then(() => true),
