@@ -1,7 +1,9 @@
 // Owns how people and conversations are named on the command line: by id, by name or title, or by the beginning of an id.
 
 import type { ConversationView, MemberView, Snapshot } from "../engine/view.ts";
+import type { Context } from "./command.ts";
 import { Failure } from "./failure.ts";
+import { settled } from "./wait.ts";
 
 interface Named {
   readonly id: string;
@@ -73,4 +75,22 @@ export function memberName(snapshot: Snapshot, member: string): string {
 export function chooseConversation(snapshot: Snapshot, text: string): ConversationView {
   const candidates = snapshot.conversations.map((view) => ({ id: view.id, name: nameOf(snapshot, view), view }));
   return choose("conversation", candidates, text).view;
+}
+
+/**
+ * Caught up with the server, and the member that the first argument means.
+ * @throws {Failure} as {@link settled} and {@link choose}
+ */
+export async function memberMeant(context: Context): Promise<MemberView> {
+  await settled(context);
+  return chooseMember(context.engine.snapshot(), context.args[0] ?? "");
+}
+
+/**
+ * Caught up with the server, and the conversation that the first argument means.
+ * @throws {Failure} as {@link settled} and {@link choose}
+ */
+export async function conversationMeant(context: Context): Promise<ConversationView> {
+  await settled(context);
+  return chooseConversation(context.engine.snapshot(), context.args[0] ?? "");
 }

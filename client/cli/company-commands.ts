@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { LIMITS, Policy } from "../../schemas/policy.ts";
-import { chooseMember } from "./choose.ts";
+import { memberMeant } from "./choose.ts";
 import type { Command, Context } from "./command.ts";
 import { readTimer } from "./conversation-commands.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
@@ -24,8 +24,7 @@ export const role: Command = {
     const { engine, print, args } = context;
     const given = args[1];
     if (given !== "admin" && given !== "member") throw new Failure("usage", "a role is admin or member");
-    await settled(context);
-    const { id, name } = chooseMember(engine.snapshot(), args[0] ?? "");
+    const { id, name } = await memberMeant(context);
     await engine.setRole(id, given);
     print.json({ type: "member", id, name, role: given });
     print.lines(`${printable(name)} is ${given} now.`);
@@ -43,9 +42,8 @@ export const removeMember: Command = {
   options: [],
   profile: "account",
   async run(context) {
-    const { engine, print, args } = context;
-    await settled(context);
-    const { id, name } = chooseMember(engine.snapshot(), args[0] ?? "");
+    const { engine, print } = context;
+    const { id, name } = await memberMeant(context);
     await engine.removeMember(id);
     print.json({ type: "removed", member: id });
     print.lines(`${printable(name)} is no longer in the organisation.`);

@@ -2,14 +2,14 @@
 
 import { LIMITS } from "../../schemas/policy.ts";
 import type { ConversationView, Snapshot } from "../engine/view.ts";
-import { chooseConversation, chooseMember, memberName, nameOf, shortId } from "./choose.ts";
+import { chooseMember, conversationMeant, memberName, nameOf, shortId } from "./choose.ts";
 import type { Command, Context } from "./command.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { Failure } from "./failure.ts";
 import { formatTime, printable, table } from "./terminal.ts";
 import { settled, until } from "./wait.ts";
 
-/** A conversation as `--json` prints it; `name` is what {@link chooseConversation} takes, title or not. Times in ms since 1970. */
+/** A conversation as `--json` prints it; `name` is what commands take, title or not. Times in ms since 1970. */
 function conversationObject(snapshot: Snapshot, view: ConversationView): object {
   return { type: "conversation", name: nameOf(snapshot, view), ...view };
 }
@@ -48,12 +48,6 @@ function marks({ pinned, muted }: ConversationView): string {
   return [...(pinned ? ["pinned"] : []), ...(muted === null ? [] : ["muted"])].join(", ");
 }
 
-/** Caught up with the server, and the conversation that the first argument means. */
-async function enter(context: Context): Promise<ConversationView> {
-  await settled(context);
-  return chooseConversation(context.engine.snapshot(), context.args[0] ?? "");
-}
-
 function report({ engine, print }: Context, id: string, sentence: (name: string) => string): void {
   const snapshot = engine.snapshot();
   const view = snapshot.conversations.find((conversation) => conversation.id === id);
@@ -90,7 +84,7 @@ export const add: Command = {
   profile: "account",
   async run(context) {
     const { engine, args } = context;
-    const { id } = await enter(context);
+    const { id } = await conversationMeant(context);
     const snapshot = engine.snapshot();
     const added = args.slice(1).map((text) => chooseMember(snapshot, text).id);
     await engine.add(id, [...new Set(added)]);
@@ -109,7 +103,7 @@ export const remove: Command = {
   profile: "account",
   async run(context) {
     const { engine, args } = context;
-    const { id, members } = await enter(context);
+    const { id, members } = await conversationMeant(context);
     const snapshot = engine.snapshot();
     const inside = snapshot.members.filter((member) => members.includes(member.id));
     const member = chooseMember({ ...snapshot, members: inside }, args[1] ?? "");
@@ -128,7 +122,7 @@ export const leave: Command = {
   profile: "account",
   async run(context) {
     const { engine } = context;
-    const { id } = await enter(context);
+    const { id } = await conversationMeant(context);
     await engine.leave(id);
     await until(
       context,
@@ -150,7 +144,7 @@ export const expire: Command = {
   profile: "account",
   async run(context) {
     const expiresIn = readTimer(context.args[1] ?? "");
-    const { id } = await enter(context);
+    const { id } = await conversationMeant(context);
     await context.engine.expire(id, expiresIn);
     await settled(context);
     const sentence = expiresIn === null ? "stay" : `disappear after ${formatDuration(expiresIn)}`;
@@ -163,7 +157,7 @@ async function mark(
   context: Context,
   { set, sentence }: { set: (id: ConversationView["id"]) => Promise<void>; sentence: (name: string) => string },
 ): Promise<void> {
-  const { id } = await enter(context);
+  const { id } = await conversationMeant(context);
   await set(id);
   await settled(context);
   report(context, id, sentence);

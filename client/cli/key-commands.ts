@@ -2,7 +2,7 @@
 
 import { renderUnicodeCompact } from "uqr";
 import type { KeyAuditView, KeyEventView, SafetyView, Snapshot } from "../engine/view.ts";
-import { chooseMember, memberName, shortId } from "./choose.ts";
+import { memberMeant, memberName, shortId } from "./choose.ts";
 import type { Command } from "./command.ts";
 import { Failure } from "./failure.ts";
 import { findingSentence } from "./findings.ts";
@@ -28,8 +28,7 @@ export const verify: Command = {
   profile: "account",
   async run(context) {
     const { engine, print, args } = context;
-    await settled(context);
-    const { id, name } = chooseMember(engine.snapshot(), args[0] ?? "");
+    const { id, name } = await memberMeant(context);
     const given = args.slice(1).join("");
     const safety = await engine.safety(id);
     if (given === "") {
@@ -58,9 +57,8 @@ export const accept: Command = {
   options: [],
   profile: "account",
   async run(context) {
-    const { engine, print, args } = context;
-    await settled(context);
-    const { id, name } = chooseMember(engine.snapshot(), args[0] ?? "");
+    const { engine, print } = context;
+    const { id, name } = await memberMeant(context);
     await engine.verify(id, false);
     await settled(context);
     print.json({ type: "accepted", member: id });

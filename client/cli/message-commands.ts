@@ -3,7 +3,7 @@
 import { LIMITS } from "../../schemas/policy.ts";
 import type { ConversationView, MessageView, Snapshot } from "../engine/view.ts";
 import { readCount } from "./account-commands.ts";
-import { chooseConversation, memberName, nameOf } from "./choose.ts";
+import { chooseConversation, conversationMeant, memberName, nameOf } from "./choose.ts";
 import type { Command, Context } from "./command.ts";
 import { readTimer } from "./conversation-commands.ts";
 import { EXIT, Failure, refused } from "./failure.ts";
@@ -109,10 +109,9 @@ export const history: Command = {
   options: ["limit"],
   profile: "account",
   async run(context) {
-    const { engine, options, print, args, now } = context;
+    const { engine, options, print, now } = context;
     const limit = readCount("--limit", options.limit ?? "50", 100_000);
-    await settled(context);
-    const { id } = chooseConversation(engine.snapshot(), args[0] ?? "");
+    const { id } = await conversationMeant(context);
     const messages = await engine.timeline(id, { limit });
     const snapshot = engine.snapshot();
     for (const message of messages) print.json(messageObject(snapshot, id, message));
@@ -170,8 +169,7 @@ export const listen: Command = {
     for (const view of engine.snapshot().conversations) printed.set(view.id, await readUpTo(context, view));
     let only: string | undefined;
     if (args[0] !== undefined) {
-      await settled(context);
-      only = chooseConversation(engine.snapshot(), args[0]).id;
+      only = (await conversationMeant(context)).id;
     }
 
     const show = async (view: ConversationView): Promise<void> => {

@@ -1,9 +1,9 @@
 // Owns all conversations of a profile: which there are, which have a socket, how new ones come in. What happens in one is its own.
 
-import { GENESIS } from "../../schemas/chain.ts";
 import type { Nudge, WelcomeItem } from "../../schemas/frames.ts";
 import type { ConversationId, MemberId } from "../../schemas/ids.ts";
 import { isRefusal } from "../../schemas/refusal.ts";
+import { blankRecord } from "./blank.ts";
 import { Conversation } from "./conversation.ts";
 import { type Entered, enter } from "./entrance.ts";
 import { createGroup } from "./group/group.ts";
@@ -303,31 +303,7 @@ export class Conversations {
 
   #blank(id: ConversationId): ConversationRecord {
     const { siblings, time } = this.#surroundings;
-    return {
-      id,
-      createdBy: null,
-      kind: id === siblings.self ? "self" : "group",
-      members: [],
-      title: null,
-      expiresIn: null,
-      introduced: false,
-      founded: false,
-      state: "joining",
-      generation: null,
-      cursor: 0,
-      hash: GENESIS,
-      heads: [],
-      known: 0,
-      delivered: 0,
-      readTo: 0,
-      unread: 0,
-      ...UNMARKED,
-      last: null,
-      activeAt: time.now(),
-      lost: false,
-      outdated: false,
-      fault: null,
-    };
+    return blankRecord({ id, kind: id === siblings.self ? "self" : "group", activeAt: time.now() });
   }
 
   /** Who is missed in a new generation and is in the conversation no more is not missed any longer. */

@@ -1,39 +1,18 @@
 import { expect, test } from "vitest";
+import { blankRecord } from "../../client/engine/blank.ts";
 import { Ledger } from "../../client/engine/ledger.ts";
-import { UNMARKED } from "../../client/engine/marks.ts";
 import type { ConversationRecord } from "../../client/engine/records.ts";
 import { type Store, storeRefusal } from "../../client/engine/store.ts";
 import type { Surroundings } from "../../client/engine/surroundings.ts";
-import { GENESIS } from "../../schemas/chain.ts";
 import { type ConversationId, newId } from "../../schemas/ids.ts";
 import { memoryStore } from "../support/memory-store.ts";
 
 const id = newId<ConversationId>();
 
 const RECORD: ConversationRecord = {
-  id,
-  createdBy: null,
-  kind: "group",
-  members: [],
-  title: null,
-  expiresIn: null,
-  introduced: false,
+  ...blankRecord({ id, kind: "group", activeAt: 0 }),
   founded: true,
   state: "active",
-  generation: null,
-  cursor: 0,
-  hash: GENESIS,
-  heads: [],
-  known: 0,
-  delivered: 0,
-  readTo: 0,
-  unread: 0,
-  last: null,
-  activeAt: 0,
-  lost: false,
-  outdated: false,
-  fault: null,
-  ...UNMARKED,
 };
 
 /** A ledger on a store that can be made to fail, with all that a ledger itself asks of its surroundings. */

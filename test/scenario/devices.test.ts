@@ -51,10 +51,7 @@ function tokensOf({ tenant, device, signatureKeys }: AccountRecord) {
 
 /** Two people who have talked; some of it expires, but not today. */
 async function talk(): Promise<{ anna: Person; bert: Person; id: ConversationId; said: string[] }> {
-  const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
-  const id = await anna.engine.create({ title: "Backstube", members: [bert.id] });
-  await anna.settled();
-  await bert.settled();
+  const { anna, bert, id } = await company.pair();
   const said: string[] = [];
   for (const [index, from] of [anna, bert, anna, bert].entries()) {
     said.push(`Brot ${index}`);

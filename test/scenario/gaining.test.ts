@@ -21,10 +21,7 @@ eachWithCompany((fresh, its) => {
 });
 
 async function talk(): Promise<{ anna: Person; bert: Person; id: ConversationId; said: string[] }> {
-  const [anna, bert] = (await company.found("Anna", "Bert")) as [Person, Person];
-  const id = await anna.engine.create({ title: "Backstube", members: [bert.id] });
-  await anna.settled();
-  await bert.settled();
+  const { anna, bert, id } = await company.pair();
   const said = ["Brot ist im Ofen", "Wie viele?"];
   await anna.engine.send(id, said[0] ?? "");
   await bert.shows(id, said.slice(0, 1));

@@ -2,29 +2,20 @@
 // is read that was not written, and no own text is lost without a word.
 
 import { cpSync, rmSync } from "node:fs";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { ClientFrame, Envelope, WelcomeItem } from "../../schemas/frames.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import { Company, type Person } from "../support/company.ts";
+import { eachWithCompany } from "../support/hooks.ts";
 import { RealServer } from "../support/real-server.ts";
 import { again, isCommit, RewrittenLog } from "../support/rewritten-log.ts";
 import type { Incoming } from "../support/tampered-socket.ts";
 
 const PATIENCE = { timeout: 20_000, interval: 20 };
-let server: RealServer;
 let company: Company;
 
-beforeAll(async () => {
-  server = await RealServer.start();
-});
-afterAll(async () => {
-  await server.dispose();
-});
-beforeEach(() => {
-  company = new Company(server.url);
-});
-afterEach(async () => {
-  await company.dispose();
+eachWithCompany((fresh) => {
+  company = fresh;
 });
 
 const view = ({ engine }: Person, id: ConversationId) =>
@@ -33,15 +24,13 @@ const view = ({ engine }: Person, id: ConversationId) =>
 const PASSED = {} as Envelope;
 const until = (holds: () => unknown) => expect.poll(holds, PATIENCE).toBe(true);
 
-/** Anna, Bert and Carl in one conversation; Dora is not in it. */
+/** A team that has talked. */
 async function four() {
-  const people = (await company.found("Anna", "Bert", "Carl", "Dora")) as [Person, Person, Person, Person];
-  const [anna, bert, carl, dora] = people;
-  const id = await anna.engine.create({ title: "Backstube", members: [bert.id, carl.id] });
-  for (const person of people) await person.settled();
+  const team = await company.team();
+  const { anna, bert, carl, id } = team;
   await anna.engine.send(id, "vorher");
   for (const person of [anna, bert, carl]) await person.shows(id, ["vorher"]);
-  return { anna, bert, carl, dora, id };
+  return team;
 }
 
 /** Bert's view of the conversation goes through somebody who may rewrite it. */
@@ -351,9 +340,7 @@ describe("M5: a key package that is stale, somebody else's, or handed out twice"
 });
 
 describe("M7: a server that was put back to an earlier day", () => {
-  test("C35: whoever has seen more stops and says so; what was read stays, and nobody is shown anything else", {
-    timeout: 120_000,
-  }, async () => {
+  test("C35: whoever has seen more stops and says so; what was read stays, and nobody is shown anything else", async () => {
     const own = await RealServer.start();
     const people = new Company(own.url);
     const copy = `${own.state}.copy`;

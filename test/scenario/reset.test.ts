@@ -76,13 +76,8 @@ async function agree(people: readonly Person[], id: ConversationId): Promise<voi
 }
 
 describe("a commit that nobody can follow, with a GroupInfo that nobody can use", () => {
-  test("E46, E48, E49, C30: everybody ends up in one new generation, what waits gets there once, and one line says so", {
-    timeout: 120_000,
-  }, async () => {
-    const people = (await company.found("Anna", "Bert", "Carl", "Dora")) as [Person, Person, Person, Person];
-    const [anna, bert, carl, dora] = people;
-    const id = await anna.engine.create({ title: "Backstube", members: [bert.id, carl.id] });
-    for (const person of [anna, bert, carl]) await person.settled();
+  test("E46, E48, E49, C30: everybody ends up in one new generation, what waits gets there once, and one line says so", async () => {
+    const { anna, bert, carl, dora, id } = await company.team();
     await anna.engine.send(id, "vorher");
     for (const person of [anna, bert, carl]) await person.shows(id, ["vorher"]);
     const hostile = wedging();
@@ -117,13 +112,8 @@ describe("a commit that nobody can follow, with a GroupInfo that nobody can use"
 });
 
 describe("a device that was away while its group was begun anew", () => {
-  test("E46, D40: reads what came before in the old group, what comes after in the new one, and leaves nothing of the old", {
-    timeout: 120_000,
-  }, async () => {
-    const people = (await company.found("Anna", "Bert", "Carl", "Dora")) as [Person, Person, Person, Person];
-    const [anna, bert, carl, dora] = people;
-    const id = await anna.engine.create({ title: "Backstube", members: [bert.id, carl.id] });
-    for (const person of [anna, bert, carl]) await person.settled();
+  test("E46, D40: reads what came before in the old group, what comes after in the new one, and leaves nothing of the old", async () => {
+    const { anna, bert, carl, dora, id } = await company.team();
     await bert.close();
     await anna.engine.send(id, "vorher");
     await carl.shows(id, ["vorher"]);
@@ -146,9 +136,7 @@ describe("a device that was away while its group was begun anew", () => {
   });
 });
 
-test("E41, E46: a device that could not be welcomed lets itself in, and nobody is said to have gone or come", {
-  timeout: 120_000,
-}, async () => {
+test("E41, E46: a device that could not be welcomed lets itself in, and nobody is said to have gone or come", async () => {
   const [anna, bert, eva] = (await company.found("Anna", "Bert", "Eva")) as [Person, Person, Person];
   const dora = company.person("Dora");
   await dora.open({ withoutStock: true });
@@ -179,7 +167,7 @@ test("E41, E46: a device that could not be welcomed lets itself in, and nobody i
 });
 
 describe("a conversation whose founder is gone before its first commit", () => {
-  test("C31: the others get in by themselves, and can name it", { timeout: 120_000 }, async () => {
+  test("C31: the others get in by themselves, and can name it", async () => {
     const [anna, bert, carl] = (await company.found("Anna", "Bert", "Carl")) as [Person, Person, Person];
     await bert.reopen({ tampering: withholding(() => true).tampering });
     const id = await bert.engine.create({ title: "Nie begonnen", members: [anna.id, carl.id] });
@@ -198,13 +186,8 @@ describe("a conversation whose founder is gone before its first commit", () => {
   });
 });
 
-test("C30: who all begin anew at the same moment end up in one generation, with everything said in it once", {
-  timeout: 120_000,
-}, async () => {
-  const people = (await company.found("Anna", "Bert", "Carl", "Dora")) as [Person, Person, Person, Person];
-  const [anna, bert, carl, dora] = people;
-  const id = await anna.engine.create({ title: "Backstube", members: [bert.id, carl.id] });
-  for (const person of [anna, bert, carl]) await person.settled();
+test("C30: who all begin anew at the same moment end up in one generation, with everything said in it once", async () => {
+  const { anna, bert, carl, dora, id } = await company.team();
   const held = [anna, bert].map(() => withholding(isReset));
   for (const [index, person] of [anna, bert].entries()) {
     await person.reopen({ tampering: held[index]?.tampering ?? {} });

@@ -11,7 +11,7 @@ import type { Engine, MessageView } from "../../client/engine/view.ts";
 import type { ConversationId, MemberId } from "../../schemas/ids.ts";
 import { type Tampering, tamperedSocket } from "./tampered-socket.ts";
 
-const PATIENCE = 10_000;
+const PATIENCE = 30_000;
 
 /** How a profile is opened this time. */
 export interface Opening {
@@ -181,6 +181,15 @@ export class Company {
     await anna.settled();
     await bert.settled();
     return { anna, bert, id };
+  }
+
+  /** Anna, Bert and Carl in one conversation; Dora is a colleague who is not in it. */
+  async team(): Promise<{ anna: Person; bert: Person; carl: Person; dora: Person; id: ConversationId }> {
+    const people = (await this.found("Anna", "Bert", "Carl", "Dora")) as [Person, Person, Person, Person];
+    const [anna, bert, carl, dora] = people;
+    const id = await anna.engine.create({ title: "Backstube", members: [bert.id, carl.id] });
+    for (const person of people) await person.settled();
+    return { anna, bert, carl, dora, id };
   }
 
   /** Signs up the first and lets the others join; all are open and settled. */

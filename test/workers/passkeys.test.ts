@@ -5,7 +5,6 @@ import { randomBytes, toBase64url } from "../../schemas/bytes.ts";
 import { newId, type PasskeyId, type RecoveryId, type VaultId } from "../../schemas/ids.ts";
 import { passkeyUser } from "../../schemas/passkey.ts";
 import { LIMITS } from "../../schemas/policy.ts";
-import { enrolmentPayload } from "../../schemas/recovery.ts";
 import { type Authenticator, type Lies, newAuthenticator } from "./support/authenticator.ts";
 import {
   type Answer,
@@ -14,22 +13,20 @@ import {
   fetchWorker,
   join,
   newDevice,
-  newKey,
   type Person,
   signIn,
   signUp,
   suspend,
 } from "./support/people.ts";
+import { enrol, newPhrase } from "./support/phrases.ts";
 
 const MINUTE = 60_000;
 
 /** Gives a person a new phrase. */
-async function phrase({ tenant, member, token }: Person): Promise<RecoveryId> {
-  const [lookup, key] = [toBase64url(randomBytes(16)) as RecoveryId, await newKey()];
-  const proof = await key.sign(enrolmentPayload({ tenant, member, lookup }));
-  const body = { lookup, publicKey: key.publicKey, proof };
-  expect((await call("PUT", "/api/recovery", { token, body })).status).toBe(204);
-  return lookup;
+async function phrase(person: Person): Promise<RecoveryId> {
+  const made = await newPhrase();
+  expect((await enrol(person, made)).status).toBe(204);
+  return made.lookup;
 }
 
 const challengeFor = async (person: Person): Promise<string> =>
@@ -326,13 +323,11 @@ describe("the end of a passkey", () => {
 
   test("Y13: enrolling the same phrase again, as after a lost answer, costs no passkey", async () => {
     const owner = await signUp();
-    const [lookup, key] = [toBase64url(randomBytes(16)) as RecoveryId, await newKey()];
-    const proof = await key.sign(enrolmentPayload({ ...owner, lookup }));
-    const body = { lookup, publicKey: key.publicKey, proof };
-    await call("PUT", "/api/recovery", { token: owner.token, body });
+    const same = await newPhrase();
+    await enrol(owner, same);
     const device = await newAuthenticator(passkeyUser(owner));
-    await add(owner, { lookup, device });
-    expect((await call("PUT", "/api/recovery", { token: owner.token, body })).status).toBe(204);
+    await add(owner, { lookup: same.lookup, device });
+    expect((await enrol(owner, same)).status).toBe(204);
     expect((await recover(device)).status).toBe(200);
   });
 

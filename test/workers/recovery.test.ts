@@ -1,10 +1,10 @@
 // Recovery by phrase through its routes, on the real runtime: who may, what a phrase opens, and what nobody learns.
 
 import { describe, expect, test, vi } from "vitest";
-import { randomBytes, toBase64url } from "../../schemas/bytes.ts";
-import { newId, type RecoveryId, type VaultId } from "../../schemas/ids.ts";
+import { randomBytes } from "../../schemas/bytes.ts";
+import { newId, type VaultId } from "../../schemas/ids.ts";
 import { LIMITS } from "../../schemas/policy.ts";
-import { enrolmentPayload, recoveryPayload } from "../../schemas/recovery.ts";
+import { recoveryPayload } from "../../schemas/recovery.ts";
 import {
   type Answer,
   call,
@@ -18,21 +18,9 @@ import {
   signUp,
   suspend,
 } from "./support/people.ts";
+import { enrol, enrolmentOf, newPhrase, type Phrase } from "./support/phrases.ts";
 
 const MINUTE = 60_000;
-
-async function newPhrase() {
-  return { lookup: toBase64url(randomBytes(16)) as RecoveryId, key: await newKey() };
-}
-type Phrase = Awaited<ReturnType<typeof newPhrase>>;
-
-async function enrolmentOf({ tenant, member }: Person, { lookup, key }: Phrase) {
-  return { lookup, publicKey: key.publicKey, proof: await key.sign(enrolmentPayload({ tenant, member, lookup })) };
-}
-
-async function enrol(person: Person, phrase: Phrase): Promise<Answer> {
-  return call("PUT", "/api/recovery", { token: person.token, body: await enrolmentOf(person, phrase) });
-}
 
 async function recover({ lookup, key }: Phrase): Promise<Answer> {
   const { body } = await call("POST", "/api/recovery/challenges", { body: { lookup } });

@@ -5,7 +5,6 @@ import { fromBase64url, randomBytes } from "../../schemas/bytes.ts";
 import { certificatePayload, introductionPayload } from "../../schemas/credential.ts";
 import { type GrantId, type InviteId, newId, type VaultId } from "../../schemas/ids.ts";
 import { decodeKeyEvent } from "../../schemas/key-event.ts";
-import { enrolmentPayload } from "../../schemas/recovery.ts";
 import { sweepDepartures } from "../../workers/departures.ts";
 import { admitDevice } from "../../workers/directory/admissions.ts";
 import { listUnemptied } from "../../workers/directory/returns.ts";
@@ -18,12 +17,12 @@ import {
   newcomer,
   newDevice,
   newInvite,
-  newKey,
   openSocket,
   type Person,
   signIn,
   signUp,
 } from "./support/people.ts";
+import { enrol, newPhrase } from "./support/phrases.ts";
 
 type Link = Awaited<ReturnType<typeof newInvite>>;
 
@@ -121,10 +120,8 @@ describe("an invite for a member there is", () => {
 
 describe("coming back", () => {
   test("H31: puts every earlier device, the phrase, the backup and the member's own invites out at once", async () => {
-    const [key, lookup] = [await newKey(), newId<never>()];
-    const proof = await key.sign(enrolmentPayload({ tenant: jonas.tenant, member: jonas.member, lookup }));
-    const enrolment = { lookup, publicKey: key.publicKey, proof };
-    expect((await call("PUT", "/api/recovery", { token: jonas.token, body: enrolment })).status).toBe(204);
+    const phrase = await newPhrase();
+    expect((await enrol(jonas, phrase)).status).toBe(204);
     for (const _ of [1, 2, 3]) expect((await put(jonas, newId<VaultId>())).status).toBe(204);
     const own = await newInvite();
     await call("POST", "/api/invites", { token: jonas.token, body: own.body });
@@ -151,7 +148,9 @@ describe("coming back", () => {
     ];
     const codes = others.map((refused) => refused.body.code);
     expect(codes).toEqual(["invite_revoked", "invite_revoked"]);
-    expect(await call("POST", "/api/recovery/challenges", { body: { lookup } })).toMatchObject({ status: 200 });
+    expect(await call("POST", "/api/recovery/challenges", { body: { lookup: phrase.lookup } })).toMatchObject({
+      status: 200,
+    });
   });
 
   test("H32: repeated after a lost answer succeeds again, and touches nothing that came since", async () => {

@@ -10,8 +10,6 @@ import { roster, seal } from "../../../client/engine/group/group.ts";
 import { join, joinExternally } from "../../../client/engine/group/join.ts";
 import { readKeyPackage } from "../../../client/engine/group/key-packages.ts";
 import { MAX_BYTES, MAX_GENERATION } from "../../../client/engine/group/limits.ts";
-import type { UnreadableReason } from "../../../client/engine/group/open.ts";
-import type { Group } from "../../../client/engine/group/state.ts";
 import { concat, randomBytes, utf8 } from "../../../schemas/bytes.ts";
 import { groupId } from "../../../schemas/ids.ts";
 import { decoded, forgeExternal, forgeGullible, forgePathless, forgeSender } from "./attacker.ts";
@@ -27,17 +25,8 @@ import {
   keyPackageOf,
   NOW,
   openNow,
-  snapshot,
 } from "./people.ts";
-
-/** Opens hostile bytes and expects the reason, no writes and an untouched group. */
-async function refuses(group: Group, bytes: Uint8Array, reason: UnreadableReason): Promise<void> {
-  const before = snapshot(group);
-  const opened = await openNow(group, bytes);
-  expect(opened.outcome).toEqual({ kind: "unreadable", reason });
-  expect(opened.writes).toEqual([]);
-  expect(snapshot(group)).toBe(before);
-}
+import { refuses } from "./refuses.ts";
 
 const add = (keyPackage: KeyPackage): Proposal => ({ proposalType: "add", add: { keyPackage } });
 const remove = (removed: number): Proposal => ({ proposalType: "remove", remove: { removed } });

@@ -43,18 +43,8 @@ import {
   keyPackageOf,
   NOW,
   openNow,
-  snapshot,
 } from "./people.ts";
-
-/** Opens hostile bytes and expects the reason, no writes and an untouched group. */
-async function refuses(group: Group, bytes: Uint8Array, reason: UnreadableReason, acceptedAt = NOW): Promise<void> {
-  const before = snapshot(group);
-  const opened = await openNow(group, bytes, acceptedAt);
-  expect(opened.outcome).toEqual({ kind: "unreadable", reason });
-  expect(opened.group).toBe(group);
-  expect(opened.writes).toEqual([]);
-  expect(snapshot(group)).toBe(before);
-}
+import { refuses } from "./refuses.ts";
 
 const add = (keyPackage: Uint8Array): Proposal => ({ proposalType: "add", add: { keyPackage: decoded(keyPackage) } });
 const remove = (removed: number): Proposal => ({ proposalType: "remove", remove: { removed } });

@@ -34,6 +34,7 @@ import {
   NOW,
   openNow,
 } from "./people.ts";
+import { refuses } from "./refuses.ts";
 
 const DAY = 86_400_000;
 
@@ -172,10 +173,7 @@ describe("E13: a key package lives 90 days and is what it was asked to be", () =
     }
     const proposals = [{ proposalType: "add", add: { keyPackage: decoded(alive.publicBytes) } } as const];
     const bytes = await forgeCommit(a, { proposals });
-    expect((await openNow(b, bytes, alive.expiresAt + 1000)).outcome).toEqual({
-      kind: "unreadable",
-      reason: "expired",
-    });
+    await refuses(b, bytes, "expired", alive.expiresAt + 1000);
     expect((await openNow(b, bytes, alive.expiresAt)).outcome.kind).toBe("epoch");
     const immortal = await withLifetime(me, 0, 2 ** 50);
     const add = [{ member: me.member, device: me.device, keyPackage: immortal }];
@@ -183,7 +181,7 @@ describe("E13: a key package lives 90 days and is what it was asked to be", () =
     const forged = await forgeCommit(a, {
       proposals: [{ proposalType: "add", add: { keyPackage: decoded(immortal) } }],
     });
-    expect((await openNow(b, forged)).outcome).toEqual({ kind: "unreadable", reason: "expired" });
+    await refuses(b, forged, "expired");
     const mortal = [{ ...add[0], keyPackage: await withLifetime(me, NOW - DAY, NOW + DAY) }] as typeof add;
     expect((await commit(a, { add: mortal, now: NOW })).kind).toBe("committed");
   });
