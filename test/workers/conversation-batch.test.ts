@@ -39,7 +39,7 @@ test("O11: what comes to an idle object does not wait, and leaves no timer", asy
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test("O11: what comes while something is being written waits for it and the window, however slow the disk", async () => {
+test("O11: what comes while something is being written waits for it, however slow the disk, and for nothing else", async () => {
   const { batch, flushed, durable } = idle();
   batch.add(1, 10);
   for (const item of [2, 3]) batch.add(item, 10);
@@ -47,11 +47,24 @@ test("O11: what comes while something is being written waits for it and the wind
   batch.add(4, 10);
   expect(flushed).toEqual([[1]]);
   await durable();
-  batch.add(5, 10);
-  await vi.advanceTimersByTimeAsync(WINDOW - 1);
-  expect(flushed).toEqual([[1]]);
-  await vi.advanceTimersByTimeAsync(1);
+  expect(flushed).toEqual([[1], [2, 3, 4]]);
+});
+
+test("O11: after four or more were decided together the next wait for company as well", async () => {
+  const { batch, flushed, durable } = idle();
+  for (const item of [1, 2, 3, 4, 5]) batch.add(item, 10);
+  await durable();
   expect(flushed).toEqual([[1], [2, 3, 4, 5]]);
+  batch.add(6, 10);
+  await durable();
+  batch.add(7, 10);
+  await vi.advanceTimersByTimeAsync(WINDOW - 1);
+  expect(flushed).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(flushed.at(-1)).toEqual([6, 7]);
+  await durable();
+  batch.add(8, 10);
+  expect(flushed.at(-1)).toEqual([8]);
 });
 
 test("O11: a hundred, or 128 KiB, do not wait for anything", () => {

@@ -3,13 +3,15 @@
 /** Half a flow-control window, so that a device that confirms every frame is never behind. */
 const FULL_ITEMS = 100;
 const FULL_BYTES = 128 * 1024;
+/** So many items decided together are load. Fewer are not made to wait for company: only for the disk. */
+const LOAD = 4;
 
 interface Options<Item> {
   /** Decides over items, and writes. */
   readonly flush: (items: readonly Item[]) => void;
   /** Resolves when what was written is durable. */
   readonly durable: () => Promise<void>;
-  /** How many ms under load lie between what was written last being durable and the next flush; asked anew each time. */
+  /** How many ms under load lie between what was written last being durable and the next flush; asked anew each time. Load is {@link LOAD}. */
   readonly window: () => number;
 }
 
@@ -21,6 +23,8 @@ export class Batch<Item> {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #writing = 0;
   #durableAt = 0;
+  /** How many items the last flush had. */
+  #last = 0;
 
   constructor(options: Options<Item>) {
     this.#options = options;
@@ -42,6 +46,7 @@ export class Batch<Item> {
     const items = this.#waiting;
     this.#waiting = [];
     this.#bytes = 0;
+    this.#last = items.length;
     this.#writing++;
     this.#options.flush(items);
     void this.#settle();
@@ -60,7 +65,7 @@ export class Batch<Item> {
 
   #schedule(): void {
     if (this.#timer !== null || this.#writing > 0) return;
-    const window = this.#options.window();
+    const window = this.#last < LOAD ? 0 : this.#options.window();
     const wait = this.#durableAt + window - Date.now();
     // A clock that was set back must not make anybody wait
     if (wait <= 0 || wait > window) this.flush();
