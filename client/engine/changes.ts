@@ -116,10 +116,10 @@ export class Changes {
     if (wish.kind === "reset") return this.#reset(intent, { generation: wish.generation, additions });
     const remove = wish.kind === "expel" ? this.leaving : [];
     const add = this.#absent(additions);
-    // Nobody can let itself into a group before its first commit
-    const isBare = wish.kind === "refresh" || (wish.kind === "create" && wish.members.length === 0);
-    if (!isBare && add.length === 0 && remove.length === 0) return this.#done(intent);
-    const made = await this.#commit({ add, remove });
+    // Nobody can let itself into a group before its first commit, and whoever has no key packages yet will want to
+    const mayBeBare = wish.kind === "refresh" || wish.kind === "create";
+    if (!mayBeBare && add.length === 0 && remove.length === 0) return this.#done(intent);
+    const made = await this.#commit({ add, remove, mayBeBare });
     return made === undefined ? this.#done(intent) : this.#keep(intent, made);
   }
 
@@ -206,12 +206,17 @@ export class Changes {
     return additions.filter((addition) => !peers.some((peer) => sameDevice(peer, addition)));
   }
 
-  /** Makes a commit; `undefined` when nothing is left to commit. */
-  async #commit({ add, remove }: { add: Addition[]; remove: readonly number[] }): Promise<Committed | undefined> {
+  /** Makes a commit; `undefined` when nothing is left to commit, unless it may be bare of changes. */
+  async #commit(order: {
+    add: Addition[];
+    remove: readonly number[];
+    mayBeBare: boolean;
+  }): Promise<Committed | undefined> {
     const { group, surroundings } = this.#ledger;
     if (group === null) return undefined;
+    const { add, remove, mayBeBare } = order;
     return this.#leavingOut(add, async (wanted) => {
-      const isVain = wanted.length < add.length && wanted.length === 0 && remove.length === 0;
+      const isVain = !mayBeBare && wanted.length === 0 && remove.length === 0;
       return isVain ? undefined : commit(group, { add: wanted, remove, now: surroundings.time.now() });
     });
   }
@@ -259,6 +264,10 @@ export class Changes {
       await succeed(this.#ledger, draft, made.group.generation);
     }
     draft.set({ generation: made.group.generation });
+    if (intent.wish?.kind === "create") {
+      const welcomed = new Set(welcome?.devices.map(({ member }) => member));
+      draft.set({ absent: intent.wish.members.filter((member) => !welcomed.has(member)) });
+    }
     draft.afterwards(() => this.#ledger.outbox.put(kept));
     await this.#ledger.save(draft);
     return kept;

@@ -162,6 +162,31 @@ describe("people come and go", () => {
     await carl.shows(id, ["willkommen"]);
   });
 
+  test("C9: a conversation begins with whom it was founded, whether they have keys in store or not", async () => {
+    const { anna, bert } = await company.pair();
+    const link = await anna.engine.invite({ role: "member", uses: 1, expiresIn: 3_600_000 });
+    const carl = company.person("Carl");
+    await carl.open({ withoutStock: true });
+    await carl.engine.join({ link, name: "Carl", deviceName: "Test" });
+    const carlsId = carl.id;
+    await carl.close();
+    await expect.poll(() => anna.engine.snapshot().members.some((member) => member.id === carlsId)).toBe(true);
+    const alone = await anna.engine.create({ title: null, members: [carlsId] });
+    const three = await anna.engine.create({ title: "Zu dritt", members: [bert.id, carlsId] });
+    await anna.engine.send(alone, "Wo bleibst du?");
+    await anna.settled();
+    await carl.open();
+    await carl.settled();
+    for (const id of [alone, three]) {
+      expect(carl.engine.snapshot().conversations.find((one) => one.id === id)).toMatchObject({ state: "active" });
+      await anna.engine.send(id, "willkommen");
+      await carl.shows(id, ["willkommen"]);
+      const lines = await anna.lines(id);
+      expect(lines.map(({ body }) => body.kind).filter((kind) => kind === "added" || kind === "removed")).toEqual([]);
+    }
+    expect(anna.engine.snapshot().conversations.find(({ id }) => id === three)?.members).toHaveLength(3);
+  });
+
   test("C7, E31: several who add at the same time all succeed: who loses a race makes its commit again", async () => {
     const names = ["Anna", "Bert", "Carl", "Dora", "Emil", "Fritz"];
     const [anna, bert, carl, dora, emil, fritz] = (await company.found(...names)) as Person[] as [
