@@ -55,7 +55,9 @@ export function createSession({ engine, lock }: Pick<Remote, "engine" | "lock">)
     title: (conversation) => {
       if (conversation.title !== null) return conversation.title;
       const names = others(conversation).map(fullName);
-      if (names.length <= 2) return names.join(", ") || t().you;
+      // Before this device is in, nobody has told it who else is
+      if (names.length === 0) return conversation.state === "joining" ? t().newConversation : t().you;
+      if (names.length <= 2) return names.join(", ");
       return t().and(names.slice(0, 2).join(", "), names.length - 2);
     },
     manages: () => view.account !== null && view.account.member.role !== "member",

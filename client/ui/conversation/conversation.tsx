@@ -30,7 +30,8 @@ function Head(props: { conversation: ConversationView; panel: Panel | null }): J
   const { id } = props.conversation;
   const title = () => session.title(props.conversation);
   const people = (): string => {
-    const { kind, members } = props.conversation;
+    const { kind, members, state } = props.conversation;
+    if (state === "joining") return t().joining;
     return kind === "group" ? t().peopleCount(members.length) : t().direct;
   };
   const toggle = (panel: Panel): void => {
