@@ -402,8 +402,10 @@ export class Session {
     if (this.#account.state === "ended") return;
     this.#account = { ...this.#account, state: "ended", code };
     this.close();
-    if (FOR_GOOD.has(code)) await saveAccount(this.#options.store, this.#account);
-    this.#options.live.changed();
+    const { store, live, fault } = this.#options;
+    // What is not kept is found out anew when the profile is next opened
+    if (FOR_GOOD.has(code)) await saveAccount(store, this.#account).catch((error: unknown) => fault("end", error));
+    live.changed();
     this.#check();
   }
 }

@@ -92,3 +92,23 @@ test("C34: with every fourth write refused, everything said is on both sides onc
       .toEqual(said.toSorted());
   }
 });
+
+test("C40: a device that is shut out says so although it cannot keep it, and again when it is next opened", {
+  timeout: 120_000,
+}, async () => {
+  const [anna] = await company.found("Anna");
+  if (anna === undefined) throw new Error("nobody");
+  const full = disk(touches("meta"));
+  const second = await company.link(anna, "Zweites", { beforeWrite: full.beforeWrite });
+  await second.settled();
+  const device = second.engine.snapshot().account?.device;
+  full.isFull = true;
+  const told: (string | null)[] = [];
+  second.engine.on(() => told.push(second.engine.snapshot().code));
+  await anna.engine.revokeDevice(device as never);
+  await expect.poll(() => told.at(-1), PATIENCE).toBe("device_revoked");
+  expect(second.faults).toContainEqual(expect.stringMatching(/^end: /));
+  full.isFull = false;
+  await second.reopen();
+  await expect.poll(() => second.engine.snapshot().phase, PATIENCE).toBe("ended");
+});
