@@ -22,6 +22,8 @@ const LIMIT = 4 * MINUTE + STEPS * 500;
 const MEMBERS = 6;
 const DEVICES = 12;
 const CONVERSATIONS = 4;
+/** How many of the devices are processes of their own. */
+const APART = 3;
 
 const random = new Random(SEED);
 /** Frames are drawn for apart from steps: their number is not the same from run to run. */
@@ -48,6 +50,8 @@ interface Room {
 const isIn = (unit: Unit, id: ConversationId): boolean =>
   unit.person.engine.snapshot().conversations.some((one) => one.id === id && one.state === "active");
 
+const apart = (): Unit[] => fleet.ready.filter((unit) => unit.apart);
+
 /** What happened, by kind. */
 const tally: Record<string, number> = {};
 function count(what: string): void {
@@ -71,11 +75,14 @@ async function step(rooms: readonly Room[]): Promise<void> {
   const [first, second, third] = [random.next(), random.next(), random.between(1, 60)];
   const unit = fleet.ready[Math.floor(first * fleet.ready.length)];
   if (unit === undefined) return;
-  if (dice < 0.66) {
+  if (dice < 0.64) {
     const insiders = fleet.ready.filter((one) => room.members.has(one.owner) && isIn(one, room.id));
     const speaker = insiders[Math.floor(first * insiders.length)];
     if (speaker !== undefined) fleet.say(speaker, room.id);
     count("send");
+  } else if (dice < 0.66) {
+    const victim = apart()[Math.floor(second * apart().length)];
+    if (victim !== undefined) await attempt("kill of a device", () => victim.person.kill());
   } else if (dice < 0.74) {
     unit.person.cut();
     count("cut");
@@ -103,7 +110,9 @@ async function step(rooms: readonly Room[]): Promise<void> {
   } else if (dice < 0.96) {
     if (fleet.units.filter(({ revoked }) => !revoked).length < DEVICES) {
       await attempt("link", async () => {
-        if ((await fleet.link(unit)) === undefined) throw new Error("not linked");
+        const linked = await fleet.link(unit);
+        if (linked === undefined) throw new Error("not linked");
+        if (apart().length < APART) await fleet.part(linked);
       });
     } else await revoke(unit, second);
   } else if (dice < 0.975) await revoke(unit, second);
@@ -225,6 +234,7 @@ test(`T21: ${STEPS} steps of chaos: nothing lost, repeated, unreadable or read b
   await fleet.settled(MINUTE);
 
   Object.assign(fleet.weather, { drop: 0.004, repeat: 0.03 });
+  for (const unit of fleet.units.slice(-APART)) await fleet.part(unit);
   const begun = performance.now();
   for (let at = 0; at < STEPS; at++) {
     await step(rooms);
@@ -274,7 +284,8 @@ test(`T21: ${STEPS} steps of chaos: nothing lost, repeated, unreadable or read b
       }
     }
   }
-  const { faults, keys } = await fleet.nonces.judge(fleet.tap.left);
+  const accepted = rooms.flatMap(({ id }) => fleet.tap.accepted(id));
+  const { faults, keys } = await fleet.nonces.judge([...fleet.tap.left, ...accepted]);
   problems.push(...faults);
   const heard = rooms.reduce((sum, { id }) => sum + fleet.tap.heard(id).length, 0);
   console.log(

@@ -9,6 +9,8 @@ import { openMessenger } from "../../client/engine/messenger.ts";
 import type { Store, Write } from "../../client/engine/store.ts";
 import type { Engine, MessageView } from "../../client/engine/view.ts";
 import type { ConversationId, MemberId } from "../../schemas/ids.ts";
+import { type Circumstances, type EngineApart, openApart } from "./engine-apart.ts";
+import { storeThrough } from "./store-through.ts";
 import { type Tampering, tamperedSocket } from "./tampered-socket.ts";
 
 const PATIENCE = 30_000;
@@ -30,6 +32,9 @@ export interface Opening {
   readonly diesAtWrite?: number;
 }
 
+/** How a profile is opened in a process of its own. `tampering` and `beforeWrite` are told, and change nothing. */
+export type OpeningApart = Pick<Opening, "tampering" | "beforeWrite"> & Pick<Circumstances, "weather" | "seed">;
+
 /** A person with a profile that can be opened again and again. */
 export class Person {
   readonly name: string;
@@ -45,6 +50,7 @@ export class Person {
   paths: () => string[] = () => [];
   #engine: Engine | null = null;
   #store: Store | null = null;
+  #apart: EngineApart | null = null;
 
   constructor(name: string, { folder, server }: { folder: string; server: string }) {
     this.name = name;
@@ -63,7 +69,7 @@ export class Person {
     return id;
   }
 
-  /** The store as it is on disk; only while open. */
+  /** The store as it is on disk; only while open in this process. */
   get store(): Store {
     if (this.#store === null) throw new Error(`${this.name} is closed`);
     return this.#store;
@@ -86,7 +92,7 @@ export class Person {
     };
     this.#store = real;
     this.#engine = await openMessenger({
-      store: { ...bound(real), write: (writes) => this.#write(real, writes, opening) },
+      store: storeThrough(real, (writes) => this.#write(real, writes, opening)),
       server: this.server,
       kind: "terminal",
       WebSocket: offline ? (nowhere as unknown as typeof WebSocket) : WebSocket,
@@ -96,8 +102,36 @@ export class Person {
     return this.#engine;
   }
 
+  /** Opens it in a process of its own, which {@link kill} ends at any moment. */
+  async openApart({ tampering = {}, beforeWrite, ...weather }: OpeningApart): Promise<Engine> {
+    this.isDead = false;
+    const { folder, server } = this;
+    const apart = await openApart(
+      { folder, server, ...weather },
+      {
+        tap: tampering,
+        writes: (writes) => void beforeWrite?.(writes),
+        fault: (fault) => this.faults.push(fault),
+        died: () => {
+          this.isDead = true;
+        },
+      },
+    );
+    this.#apart = apart;
+    this.#engine = apart.engine;
+    this.cut = () => apart.cut();
+    this.paths = () => [];
+    return apart.engine;
+  }
+
+  /** Kills the process with -9 that it is open in, if there is one. */
+  async kill(): Promise<void> {
+    await this.#apart?.kill();
+  }
+
   async close(): Promise<void> {
-    await this.#engine?.close();
+    await (this.#apart ?? this.#engine)?.close();
+    this.#apart = null;
     this.#engine = null;
     this.#store = null;
   }
@@ -241,14 +275,4 @@ export class Company {
 function fetchWithoutStock(...request: Parameters<typeof fetch>): Promise<Response> {
   if (new URL(String(request[0])).pathname === "/api/key-packages") return Promise.reject(new TypeError("cut off"));
   return fetch(...request);
-}
-
-function bound(store: Store): Store {
-  return {
-    get: (table, key) => store.get(table, key),
-    scan: (table, range) => store.scan(table, range),
-    write: (writes) => store.write(writes),
-    close: () => store.close(),
-    destroy: () => store.destroy(),
-  };
 }

@@ -3,13 +3,13 @@
 
 import { expect } from "vitest";
 import { type ConversationRecord, decodeRecord, type IntentRecord } from "../../client/engine/records.ts";
+import type { Write } from "../../client/engine/store.ts";
 import type { LinkingView } from "../../client/engine/view.ts";
-import type { ClientFrame } from "../../schemas/frames.ts";
 import type { ConversationId, DeviceId, MemberId } from "../../schemas/ids.ts";
 import { Company, type Person } from "./company.ts";
 import { Nonces } from "./nonces.ts";
 import type { Random } from "./random.ts";
-import type { Incoming, Tampering } from "./tampered-socket.ts";
+import { stormy, type Weather } from "./weather.ts";
 import { WireTap } from "./wire-tap.ts";
 
 const PATIENCE = { timeout: 30_000, interval: 20 };
@@ -23,6 +23,8 @@ export interface Unit {
   readonly member: MemberId;
   readonly device: DeviceId;
   revoked: boolean;
+  /** In a process of its own. */
+  apart: boolean;
   /** Being opened, closed, linked or revoked: leave it alone. */
   busy: boolean;
 }
@@ -33,12 +35,6 @@ export interface Said {
   readonly conversation: ConversationId;
   readonly text: string;
   mid: string | null;
-}
-
-/** How often a frame goes missing, comes twice, or two change places. */
-export interface Weather {
-  drop: number;
-  repeat: number;
 }
 
 /** The devices of one company under way. */
@@ -90,12 +86,19 @@ export class Fleet {
     );
   }
 
-  /** Closes a device and opens it again; with `diesAtWrite` it will be dead some writes later. */
+  /** Closes a device and opens it again; with `diesAtWrite` it will be dead some writes later, unless it is in a process of its own. */
   async reopen(unit: Unit, diesAtWrite?: number): Promise<void> {
     unit.busy = true;
     await unit.person.close();
-    await this.#open(unit.person, diesAtWrite);
+    if (unit.apart) await this.#openApart(unit.person);
+    else await this.#open(unit.person, diesAtWrite);
     unit.busy = false;
+  }
+
+  /** From now on this device is in a process of its own, out in the weather as it is now. */
+  async part(unit: Unit): Promise<void> {
+    unit.apart = true;
+    await this.reopen(unit);
   }
 
   /** Brings a further device of the unit's member in by a code; `undefined` when that failed, as it may in bad weather. */
@@ -129,10 +132,14 @@ export class Fleet {
     });
   }
 
-  /** Everything that is down comes up, nothing is tampered with any more, and all are caught up with everything. */
+  /** Everything that is down comes up in this process, nothing is tampered with any more, and all are caught up with everything. */
   async calm(timeout: number): Promise<void> {
     Object.assign(this.weather, { drop: 0, repeat: 0 });
-    for (const unit of this.units) if (!unit.revoked) await this.reopen(unit);
+    for (const unit of this.units) {
+      if (unit.revoked && !unit.apart) continue;
+      unit.apart = false;
+      await this.reopen(unit);
+    }
     await this.settled(timeout);
   }
 
@@ -161,27 +168,29 @@ export class Fleet {
     const count = this.units.filter((unit) => unit.owner === owner).length;
     const name = `${"abcdef"[owner]}${count + 1}`;
     const { member, device } = account;
-    const unit: Unit = { name, owner, person, member: member.id, device, revoked: false, busy: false };
+    const unit: Unit = { name, owner, person, member: member.id, device, revoked: false, apart: false, busy: false };
     this.units.push(unit);
     return unit;
   }
 
   async #open(person: Person, diesAtWrite?: number): Promise<void> {
     await person.reopen({
-      tampering: this.tap.tampering(this.#storm()),
-      beforeWrite: async (writes) => this.nonces.note(writes),
+      tampering: this.tap.tampering(stormy(this.weather, this.#random)),
+      beforeWrite: this.#note,
       ...(diesAtWrite !== undefined && { diesAtWrite }),
     });
   }
 
-  #storm(): Tampering {
-    const pass = <Frame extends Incoming | ClientFrame>(frame: Frame): readonly Frame[] => {
-      const chance = this.#random.next();
-      if (chance < this.weather.drop) return [];
-      return chance < this.weather.drop + this.weather.repeat ? [frame, frame] : [frame];
-    };
-    return { incoming: pass, outgoing: pass };
+  async #openApart(person: Person): Promise<void> {
+    await person.openApart({
+      tampering: this.tap.tampering(),
+      beforeWrite: this.#note,
+      weather: this.weather,
+      seed: this.#random.between(0, 2 ** 31),
+    });
   }
+
+  readonly #note = async (writes: readonly Write[]): Promise<void> => this.nonces.note(writes);
 }
 
 async function shown<Kind extends LinkingView["kind"]>(person: Person, kind: Kind) {

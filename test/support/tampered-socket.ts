@@ -11,10 +11,10 @@ import {
 
 export type Incoming = ServerFrame | MailboxServerFrame;
 
-/** What the one in the middle does. Each answers with the frames that go on instead, in their order. */
+/** What the one in the middle does. Each answers with the frames that go on instead, in their order; `null` for a connection that breaks off in it. */
 export interface Tampering {
   incoming?: (frame: Incoming, url: string) => readonly Incoming[];
-  outgoing?: (frame: ClientFrame, url: string) => readonly ClientFrame[];
+  outgoing?: (frame: ClientFrame, url: string) => readonly ClientFrame[] | null;
   /** How many bytes seem to wait in the socket. */
   waiting?: () => number;
 }
@@ -71,11 +71,16 @@ export function tamperedSocket(tampering: Tampering): {
     send(data: string | Uint8Array<ArrayBuffer>): void {
       const frame = typeof data === "string" ? undefined : decodeFrame(ReadableClientFrame, data);
       if (frame === undefined || tampering.outgoing === undefined) this.#socket.send(data);
-      else for (const passed of tampering.outgoing(frame, this.#socket.url)) this.#socket.send(encodeFrame(passed));
+      else this.#pass(tampering.outgoing(frame, this.#socket.url));
     }
 
     close(code?: number, reason?: string): void {
       this.#socket.close(code, reason);
+    }
+
+    #pass(frames: readonly ClientFrame[] | null): void {
+      if (frames === null) this.#socket.close();
+      else for (const frame of frames) this.#socket.send(encodeFrame(frame));
     }
   }
 

@@ -49,7 +49,7 @@ export class WireTap {
       },
       outgoing: (frame, url) => {
         this.#see(frame, url);
-        return then.outgoing?.(frame, url) ?? [frame];
+        return then.outgoing === undefined ? [frame] : then.outgoing(frame, url);
       },
     };
   }
@@ -57,6 +57,12 @@ export class WireTap {
   /** The envelopes of a conversation in their order. */
   heard(conversation: ConversationId): Heard[] {
     return [...(this.#logs.get(conversation)?.values() ?? [])].sort((a, b) => a.seq - b.seq);
+  }
+
+  /** The sends that are in a conversation's log, whether anybody was there to see them leave or not. */
+  accepted(conversation: ConversationId): Left[] {
+    const sends = this.heard(conversation).filter(({ bytes }) => readHeader(bytes)?.kind !== "commit");
+    return sends.map(({ id, bytes }) => ({ conversation, id, bytes }));
   }
 
   /** The log of a conversation for the checker. Titles and timers travel as messages too: only what `isText` knows is one. */
