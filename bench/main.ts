@@ -48,7 +48,8 @@ let room = 0;
 /** Keeps what one part has measured, and shows it at once: a later part that fails must not take it along. */
 function keep(figures: readonly Figure[]): void {
   samples.push(...figures);
-  for (const { work, measure, value, unit } of figures) console.error(`    ${work}, ${measure}: ${shown(value)} ${unit}`);
+  for (const { work, measure, value, unit } of figures)
+    console.error(`    ${work}, ${measure}: ${shown(value)} ${unit}`);
 }
 
 const shown = (value: number): string => value.toLocaleString("en", { maximumFractionDigits: value < 100 ? 2 : 0 });
