@@ -76,14 +76,17 @@ export const InviteBody = v.strictObject({
   /** Lets this member in again, who has lost everything: one use, and the member's own role whatever `role` says. */
   member: v.optional(MemberId),
 });
+/** The operator's for a tenant's owner, who has lost everything: one use. The secret stays with the operator. */
+export const OwnerReturnBody = v.pick(InviteBody, ["id", "secretHash", "expiresIn"]);
 export const InviteSummary = v.strictObject({
   id: InviteId,
-  role: v.picklist(["admin", "member"]),
+  role: Role,
   usesLeft: Time,
   createdAt: Time,
   expiresAt: Time,
   revokedAt: v.nullable(Time),
-  createdBy: MemberId,
+  /** Null for the operator's. */
+  createdBy: v.nullable(MemberId),
   /** Whom it lets in again; null when it is for whoever is new. */
   member: v.nullable(MemberId),
 });
@@ -92,7 +95,8 @@ export const InvitesAnswer = v.strictObject({ invites: v.array(InviteSummary) })
 export const InviteLookBody = v.strictObject({ invite: InviteId, secret: Secret });
 export const InviteLookAnswer = v.strictObject({
   tenant: v.strictObject({ id: TenantId, name: Name }),
-  inviter: Name,
+  /** Null for the operator. */
+  inviter: v.nullable(Name),
   role: Role,
   residency: Residency,
   /** Whom it lets in again: the member joins under this id and name. */

@@ -1,10 +1,24 @@
-// Owns what the holder of an invite's secret may learn: which invite it is, and whether it still lets anybody in.
+// Owns how an invite is made once, and what the holder of its secret may learn: which invite it is, and whether it still lets anybody in.
 
 import { fromBase64url, toBase64url } from "../schemas/bytes.ts";
-import type { InviteId } from "../schemas/ids.ts";
+import type { InviteId, TenantId } from "../schemas/ids.ts";
 import { Refusal } from "../schemas/refusal.ts";
-import { type OpenedInvite, openInvite } from "./directory/invites.ts";
+import { insertInvite, type NewInvite, type OpenedInvite, openInvite } from "./directory/invites.ts";
 import type { Env } from "./env.ts";
+
+/** Makes an invite. May be repeated. @throws {Refusal} conflict — there is another of this id; unavailable */
+export async function makeInvite(env: Env, tenant: TenantId, wanted: NewInvite): Promise<void> {
+  const kept = await insertInvite(tenant, env.DIRECTORY, wanted);
+  const same =
+    kept.tenant === tenant &&
+    kept.createdBy === wanted.createdBy &&
+    kept.secretHash === wanted.secretHash &&
+    kept.role === wanted.role &&
+    kept.uses === wanted.uses &&
+    kept.member === wanted.member &&
+    kept.expiresAt - kept.createdAt === wanted.expiresAt - wanted.createdAt;
+  if (!same) throw new Refusal("conflict");
+}
 
 /** The invite with this id and secret. @throws {Refusal} not_found — either is wrong, and nothing says which; unavailable */
 export async function openBySecret(

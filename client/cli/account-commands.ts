@@ -72,10 +72,7 @@ export const invite: Command = {
     const { role = "member" } = options;
     if (role !== "member" && role !== "admin") throw new Failure("usage", "--role is member or admin");
     const uses = readCount("--uses", options.uses ?? "1", INVITE.maxUses);
-    const expiresIn = parseDuration(options.valid ?? "7d");
-    if (expiresIn < INVITE.minValid || expiresIn > INVITE.maxValid) {
-      throw new Failure("usage", "--valid is between 1m and 90d");
-    }
+    const expiresIn = readValidity(options.valid);
     if (options.for !== undefined) {
       if (options.role !== undefined || options.uses !== undefined) {
         throw new Failure(
@@ -96,6 +93,18 @@ export const invite: Command = {
     print.lines(link, print.paint("dim", `For ${people} as ${role}; valid for ${formatDuration(expiresIn)}.`));
   },
 };
+
+/**
+ * How long an invite is good, in ms; a week unless told.
+ * @throws {Failure} usage — when no invite may be good that long or short
+ */
+export function readValidity(text = "7d"): number {
+  const expiresIn = parseDuration(text);
+  if (expiresIn < INVITE.minValid || expiresIn > INVITE.maxValid) {
+    throw new Failure("usage", "--valid is between 1m and 90d");
+  }
+  return expiresIn;
+}
 
 /**
  * A whole number from 1 to `max`.

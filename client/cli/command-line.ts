@@ -3,7 +3,7 @@
 
 import { parseArgs } from "node:util";
 import { devices, invite, join, members, revoke, signup } from "./account-commands.ts";
-import { type Command, OPTIONS, type OptionName } from "./command.ts";
+import { type Command, OPTIONS, type OptionName, type ServerCommand } from "./command.ts";
 import { policy, removeMember, role } from "./company-commands.ts";
 import {
   add,
@@ -22,6 +22,7 @@ import { parseDuration } from "./duration.ts";
 import { Failure } from "./failure.ts";
 import { accept, auditKeys, verify } from "./key-commands.ts";
 import { history, listen, send } from "./message-commands.ts";
+import { operator } from "./operator-command.ts";
 
 /** Every command, in the order the help lists them. */
 export const COMMANDS = {
@@ -56,7 +57,8 @@ export const COMMANDS = {
   recovery,
   backup,
   recover,
-} as const satisfies Record<string, Command>;
+  operator,
+} as const satisfies Record<string, Command | ServerCommand>;
 export type CommandName = keyof typeof COMMANDS;
 
 interface GlobalOptions {
@@ -74,7 +76,7 @@ export type Invocation =
   | {
       readonly kind: "run";
       readonly name: CommandName;
-      readonly command: Command;
+      readonly command: Command | ServerCommand;
       readonly args: readonly string[];
       readonly options: Readonly<Partial<Record<OptionName, string>>>;
       readonly global: GlobalOptions;
@@ -128,7 +130,7 @@ export function parseCommandLine(argv: readonly string[]): Invocation {
   if (name === undefined || name === "help") return { kind: "help", command: args.find(isCommand) ?? null };
   if (!isCommand(name)) throw new Failure("usage", `there is no command "${name}"; see kuvert --help`);
   if (values.help === true) return { kind: "help", command: name };
-  const command: Command = COMMANDS[name];
+  const command: Command | ServerCommand = COMMANDS[name];
   const options: Partial<Record<OptionName, string>> = {};
   for (const option of Object.keys(OPTIONS) as OptionName[]) {
     const value = (values as Record<string, unknown>)[option];
@@ -150,7 +152,7 @@ export function parseCommandLine(argv: readonly string[]): Invocation {
 
 function check(
   name: CommandName,
-  command: Command,
+  command: Command | ServerCommand,
   args: readonly string[],
   options: Partial<Record<OptionName, string>>,
 ): void {
@@ -178,7 +180,7 @@ Exit codes: 0 done · 1 refused, the code is printed · 2 not understood · 3 se
 /** The help for everything, or for one command. */
 export function help(name: CommandName | null): string {
   if (name !== null) {
-    const { usage, summary, details }: Command = COMMANDS[name];
+    const { usage, summary, details }: Command | ServerCommand = COMMANDS[name];
     const explanation = details.length > 0 ? `${details.map((line) => `  ${line}`).join("\n")}\n\n` : "";
     return (
       `kuvert ${name} ${usage}`.trimEnd() +

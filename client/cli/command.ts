@@ -32,9 +32,8 @@ export interface Printer {
   readonly paint: Paint;
 }
 
-/** What a running command works with. */
-export interface Context {
-  readonly engine: Engine;
+/** What a command works with that has no profile. */
+export interface ServerContext {
   readonly print: Printer;
   /** Positional arguments after the command's name; their number has been checked. */
   readonly args: readonly string[];
@@ -46,16 +45,23 @@ export interface Context {
   /** Fires when the person interrupts. */
   readonly interrupted: AbortSignal;
   readonly now: () => number;
+  /** The process's environment. */
+  readonly env: { readonly [name: string]: string | undefined };
   /** All of standard input as text. */
   readInput(): Promise<string>;
   /** Asks a person for one line. */
   ask(question: string): Promise<string>;
 }
 
+/** What a running command works with. */
+export interface Context extends ServerContext {
+  readonly engine: Engine;
+}
+
 /** A profile with an account, or an empty one. */
 type ProfileKind = "account" | "fresh";
 
-export interface Command {
+interface Described {
   /** Arguments and options as the help shows them. */
   readonly usage: string;
   readonly summary: string;
@@ -65,7 +71,16 @@ export interface Command {
   readonly arity: readonly [number, number];
   readonly options: readonly OptionName[];
   readonly required?: readonly OptionName[];
+}
+
+export interface Command extends Described {
   /** Which profile it needs, whatever its arguments or given them. */
   readonly profile: ProfileKind | ((args: readonly string[]) => ProfileKind);
   run(context: Context): Promise<void>;
+}
+
+/** A command that asks a server without being anybody there. */
+export interface ServerCommand extends Described {
+  readonly profile: "none";
+  run(context: ServerContext): Promise<void>;
 }

@@ -3,7 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import type { Engine, Snapshot } from "../engine/view.ts";
-import type { Context, Printer } from "./command.ts";
+import type { Command, Printer, ServerContext } from "./command.ts";
 import { help, type Invocation, parseCommandLine } from "./command-line.ts";
 import { EXIT, Failure, failureLine, toFailure } from "./failure.ts";
 import { faultSentence, findingSentence } from "./findings.ts";
@@ -67,8 +67,23 @@ async function phaseOf(engine: Engine): Promise<"fresh" | "ready" | "ended"> {
   });
 }
 
-async function perform(world: World, invocation: Invocation & { kind: "run" }): Promise<void> {
-  const { name, command, args, options, global } = invocation;
+type Running = Invocation & { readonly kind: "run" };
+
+function contextOf(world: World, { args, options, global }: Running, server: string): ServerContext {
+  const { env, interrupted, now, readInput, ask } = world;
+  const print = printerFor(world, global.json);
+  return { print, args, options, timeout: global.timeout, server, env, interrupted, now, readInput, ask };
+}
+
+async function perform(world: World, invocation: Running): Promise<void> {
+  const { command, global } = invocation;
+  if (command.profile !== "none") return performAs(world, invocation, command);
+  const server = chooseServer({ asked: global.server, remembered: undefined, link: undefined, env: world.env });
+  await Promise.race([command.run(contextOf(world, invocation, server)), whenInterrupted(world.interrupted)]);
+}
+
+async function performAs(world: World, invocation: Running, command: Command): Promise<void> {
+  const { name, args, global } = invocation;
   const folder = profileFolder(global.profile, world.env);
   makeFolder(folder);
   const server = chooseServer({
@@ -87,21 +102,12 @@ async function perform(world: World, invocation: Invocation & { kind: "run" }): 
     if (!fresh && needed === "fresh") {
       throw new Failure("account_exists", `${folder} has an account already; choose another folder with --profile`);
     }
-    const context: Context = {
-      engine,
-      print: printerFor(world, global.json),
-      args,
-      options,
-      timeout: global.timeout,
-      server,
-      interrupted: world.interrupted,
-      now: world.now,
-      readInput: world.readInput,
-      ask: world.ask,
-    };
     // Before the first word to the server: should its answer be lost, the account may exist there all the same
     if (fresh) rememberServer(folder, server);
-    await Promise.race([command.run(context), whenInterrupted(world.interrupted)]);
+    await Promise.race([
+      command.run({ ...contextOf(world, invocation, server), engine }),
+      whenInterrupted(world.interrupted),
+    ]);
   } catch (error) {
     if (engine.snapshot().phase === "fresh" && toFailure(error)?.exit === EXIT.refused) forgetServer(folder);
     throw error;

@@ -12,6 +12,7 @@ export function deviceView(own: DeviceId, device: Listed<"devices">): DeviceView
   return { id, name, createdAt, lastUsedAt, revoked: revokedAt !== null, own: id === own, lockedOut, kind };
 }
 
-export function inviteView({ id, role, usesLeft, expiresAt, revokedAt, member }: Listed<"invites">): InviteView {
-  return { id, role, usesLeft, expiresAt, revoked: revokedAt !== null, member };
+export function inviteView(invite: Listed<"invites">): InviteView {
+  const { id, role, usesLeft, expiresAt, revokedAt, member, createdBy } = invite;
+  return { id, role, usesLeft, expiresAt, revoked: revokedAt !== null, member, byOperator: createdBy === null };
 }

@@ -1,9 +1,8 @@
 // Owns the account of a profile: making its keys, introducing them to the server, keeping the record. Knows no conversation.
 
-import { sha256 } from "@noble/hashes/sha2.js";
 import type * as v from "valibot";
 import type * as body from "../../schemas/api.ts";
-import { randomBytes, toBase64url } from "../../schemas/bytes.ts";
+import { toBase64url } from "../../schemas/bytes.ts";
 import { introductionPayload } from "../../schemas/credential.ts";
 import { type DeviceId, type InviteId, type MemberId, newId, type TenantId } from "../../schemas/ids.ts";
 import { DEFAULT_POLICY, type Residency, type Role } from "../../schemas/policy.ts";
@@ -11,7 +10,7 @@ import { Refusal } from "../../schemas/refusal.ts";
 import type { Door, TokenAnswer } from "./api.ts";
 import { certify, createDeviceKeys, createIdentityKeys, sign } from "./group/device-keys.ts";
 import type { Me } from "./group/state.ts";
-import { makeInviteLink, parseInviteLink } from "./invite-link.ts";
+import { parseInviteLink } from "./invite-link.ts";
 import { type AccountRecord, decodeRecord, encodeRecord } from "./records.ts";
 import type { Sealing } from "./seal/seal.ts";
 import type { Store } from "./store.ts";
@@ -75,13 +74,6 @@ export async function join(
 export async function previewInvite(door: Door, link: string): Promise<InvitePreview> {
   const { tenant, inviter, role, residency, returning } = await door.lookAtInvite(bodyOf(link));
   return { organisation: tenant.name, inviter, role, residency, returning: returning?.name ?? null };
-}
-
-/** A new invite: its link, and what the server is told, which is only a hash of the secret. */
-export function newInvite(server: string): { id: InviteId; secretHash: string; link: string } {
-  const invite = newId<InviteId>();
-  const secret = randomBytes(32);
-  return { id: invite, secretHash: toBase64url(sha256(secret)), link: makeInviteLink({ server, invite, secret }) };
 }
 
 /** This device as groups know it. */

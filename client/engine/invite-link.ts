@@ -1,8 +1,9 @@
 // Owns the form of an invite link: `<server>/join#<invite>.<secret>`. The secret stands behind "#", which browsers never send.
 
+import { sha256 } from "@noble/hashes/sha2.js";
 import * as v from "valibot";
-import { fromBase64url, toBase64url } from "../../schemas/bytes.ts";
-import { InviteId } from "../../schemas/ids.ts";
+import { fromBase64url, randomBytes, toBase64url } from "../../schemas/bytes.ts";
+import { InviteId, newId } from "../../schemas/ids.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 
 export interface Invite {
@@ -11,6 +12,13 @@ export interface Invite {
   readonly invite: InviteId;
   /** 32 random bytes. */
   readonly secret: Uint8Array;
+}
+
+/** A new invite: its link, and what the server is told, which is only a hash of the secret. */
+export function newInvite(server: string): { id: InviteId; secretHash: string; link: string } {
+  const invite = newId<InviteId>();
+  const secret = randomBytes(32);
+  return { id: invite, secretHash: toBase64url(sha256(secret)), link: makeInviteLink({ server, invite, secret }) };
 }
 
 /** The link to hand over for an invite. */
@@ -31,8 +39,8 @@ export function parseInviteLink(text: string): Invite {
   return { server: url.origin, invite: invite.output, secret };
 }
 
-/** Plain HTTP is good enough only inside this machine. */
-function isProtected({ protocol, hostname }: URL): boolean {
+/** Whether what goes to an address is read by nobody on the way. Plain HTTP is good enough only inside this machine. */
+export function isProtected({ protocol, hostname }: URL): boolean {
   const inside = ["localhost", "127.0.0.1", "[::1]"].includes(hostname) || hostname.endsWith(".localhost");
   return protocol === "https:" || (protocol === "http:" && inside);
 }

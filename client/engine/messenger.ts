@@ -5,16 +5,7 @@ import { Name } from "../../schemas/api.ts";
 import { type ConversationId, newId } from "../../schemas/ids.ts";
 import { DEFAULT_POLICY, LIMITS } from "../../schemas/policy.ts";
 import { isRefusal, Refusal } from "../../schemas/refusal.ts";
-import {
-  accountView,
-  dropAccount,
-  join,
-  loadAccount,
-  newInvite,
-  previewInvite,
-  saveAccount,
-  signUp,
-} from "./account.ts";
+import { accountView, dropAccount, join, loadAccount, previewInvite, saveAccount, signUp } from "./account.ts";
 import { deviceView, inviteView } from "./account-views.ts";
 import { createDoor, type Door, type TokenAnswer } from "./api.ts";
 import { systemClock } from "./clock.ts";
@@ -22,6 +13,7 @@ import type { Conversation } from "./conversation.ts";
 import { conversationView, keyOf, settingsOf, timelineOf } from "./conversation-view.ts";
 import { encryptionView } from "./encryption-view.ts";
 import { Gaining } from "./gaining.ts";
+import { newInvite } from "./invite-link.ts";
 import { isHistoryPending } from "./linking/pending.ts";
 import { Live } from "./live.ts";
 import { FOR_GOOD, setMark } from "./marks.ts";

@@ -112,12 +112,14 @@ export interface DeviceView {
 
 export interface InviteView {
   readonly id: InviteId;
-  readonly role: "admin" | "member";
+  readonly role: Role;
   readonly usesLeft: number;
   readonly expiresAt: number;
   readonly revoked: boolean;
   /** Whom it lets in again; null when it is for whoever is new. */
   readonly member: MemberId | null;
+  /** Whoever runs the server has made it. */
+  readonly byOperator: boolean;
 }
 
 export interface Account {
@@ -269,7 +271,8 @@ export interface EncryptionView {
 /** What the holder of an invite link sees before joining. */
 export interface InvitePreview {
   readonly organisation: string;
-  readonly inviter: string;
+  /** Null for whoever runs the server. */
+  readonly inviter: string | null;
   readonly role: Role;
   readonly residency: Residency;
   /** Who comes back by it; null when it is for whoever is new. */

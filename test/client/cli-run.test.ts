@@ -1,14 +1,18 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { sha256 } from "@noble/hashes/sha2.js";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Failure } from "../../client/cli/failure.ts";
 import { run, type World } from "../../client/cli/run.ts";
+import { parseInviteLink } from "../../client/engine/invite-link.ts";
 import type { Engine, FindingView } from "../../client/engine/view.ts";
+import { toBase64url } from "../../schemas/bytes.ts";
 import { type DeviceId, newId } from "../../schemas/ids.ts";
 import { DEFAULT_POLICY } from "../../schemas/policy.ts";
-import { Refusal } from "../../schemas/refusal.ts";
+import { REFUSALS, Refusal } from "../../schemas/refusal.ts";
 import { FakeEngine, fakeConversation, fakeLine, fakeMember, fakeSnapshot } from "../support/command-engine.ts";
+import { json, startLoopback } from "../support/loopback.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -66,6 +70,48 @@ describe("L8: a command runs from profile to exit code", () => {
     expect(await again.ended).toBe(0);
     expect(again.said.server).toBe("http://s:1");
     expect(fake.calls.at(-1)).toEqual(["close"]);
+  });
+
+  test("L56: the operator's way back for an owner needs no profile, and its secret is in no argument and no output", async () => {
+    const server = await startLoopback();
+    server.answer = (_, response) => void response.writeHead(204).end();
+    const env = { OPERATOR_SECRET: "s".repeat(40), KUVERT_SERVER: server.url };
+    const operate = (argv: string[], over: Partial<World> = {}) =>
+      start(["operator", ...argv], new FakeEngine().engine(), { env, open: () => expect.unreachable(), ...over });
+    const tenant = newId();
+    const good = operate(["return-owner", tenant, "--valid", "1h", "--json"]);
+    expect(await good.ended).toBe(0);
+    const [{ link, ...rest } = {}] = objects(good.said.out);
+    expect(rest).toEqual({ type: "invite", role: "owner", uses: 1, expiresAt: 3_600_000 });
+    const { invite, secret } = parseInviteLink(String(link));
+    const [asked] = server.asked;
+    expect([asked?.method, asked?.path]).toEqual(["POST", `/api/operator/tenants/${tenant}/owner-return`]);
+    expect(asked?.headers.authorization).toBe(`Bearer ${env.OPERATOR_SECRET}`);
+    expect(JSON.parse(asked?.body ?? "")).toEqual({
+      id: invite,
+      secretHash: toBase64url(sha256(secret)),
+      expiresIn: 3_600_000,
+    });
+    expect(good.said.out + good.said.err).not.toContain(env.OPERATOR_SECRET);
+    const shown = operate(["return-owner", tenant]);
+    expect(await shown.ended).toBe(0);
+    expect(shown.said.out).toMatch(/█.*\/join#.*valid for 1w/s);
+    const { remedy } = REFUSALS.not_found;
+    server.answer = (_, response) => json(response, 404, { code: "not_found", remedy, detail: {} });
+    const unknown = operate(["return-owner", newId()]);
+    expect(await unknown.ended).toBe(1);
+    expect(unknown.said.err).toMatch(/^kuvert: there is no such organisation there, .* \(not_found\)\n$/);
+    const mistakes: [string[], Partial<World>?][] = [
+      [["return-owner", "nobody"]],
+      [["return", tenant]],
+      [["return-owner", tenant, "--valid", "1y"]],
+      [["return-owner", tenant], { env: { KUVERT_SERVER: server.url } }],
+      [["return-owner", tenant, "--server", "http://kuvert.example"]],
+    ];
+    for (const [argv, over] of mistakes) expect(await operate(argv, over).ended).toBe(2);
+    expect(server.asked).toHaveLength(3);
+    expect(readdirSync(folder)).toEqual([]);
+    await server.stop();
   });
 
   test("H44: a browser that took too many wrong passphrases is listed as locked, and released by name", async () => {

@@ -1,6 +1,7 @@
 // A server that plays tricks with keys, between engines and a real one: what it shows is noticed, said in a sentence, and never believed.
 
 import { describe, expect, test } from "vitest";
+import { run, type World } from "../../client/cli/run.ts";
 import { loadAccount } from "../../client/engine/account.ts";
 import { confirmPending } from "../../client/engine/group/commit.ts";
 import { certify, createDeviceKeys, createIdentityKeys } from "../../client/engine/group/device-keys.ts";
@@ -21,9 +22,34 @@ import type { Incoming } from "../support/tampered-socket.ts";
 
 let company: Company;
 
-eachWithCompany((fresh) => {
-  company = fresh;
-});
+const OPERATOR = "o".repeat(32);
+let url: string;
+
+eachWithCompany(
+  (fresh, server) => {
+    company = fresh;
+    url = server.url;
+  },
+  { env: { KUVERT_OPERATOR_SECRET: OPERATOR } },
+);
+
+/** What a command says on standard output, as an object. */
+async function said(argv: readonly string[], env: World["env"]): Promise<Record<string, unknown>> {
+  let out = "";
+  const code = await run({
+    argv: [...argv, "--json"],
+    env,
+    out: { write: (text) => (out += text) },
+    err: { write: () => undefined },
+    now: Date.now,
+    interrupted: new AbortController().signal,
+    readInput: async () => "",
+    ask: async () => "",
+    open: () => Promise.reject(new Error("this command has no profile")),
+  });
+  expect(code).toBe(0);
+  return JSON.parse(out);
+}
 
 /** Answers what `instead` has an answer for, and lets everything else through. */
 function middle(instead: (url: URL, real: () => Promise<Response>) => Promise<Response> | undefined): typeof fetch {
@@ -358,6 +384,32 @@ describe("a member who lost everything", () => {
     expect([anna, carl, again].flatMap(found)).toEqual([]);
     expect((await anna.engine.auditKeys()).problems).toEqual([]);
   });
+});
+
+test("I30, L56: an owner who lost everything comes back by the operator's link, is the owner with a new key, and everybody is told", async () => {
+  const { anna, bert, id } = await company.pair();
+  await bert.engine.send(id, "vorher");
+  await anna.shows(id, ["vorher"]);
+  const tenant = anna.engine.snapshot().account?.tenant.id ?? "";
+  const command = ["operator", "return-owner", tenant, "--server", url];
+  const { link } = await said(command, { OPERATOR_SECRET: OPERATOR });
+  const again = company.person("Anna's new laptop");
+  await again.open();
+  const preview = await again.engine.previewInvite(String(link));
+  expect(preview).toMatchObject({ returning: "Anna", role: "owner", inviter: null });
+  await again.engine.join({ link: String(link), name: "", deviceName: "Neu" });
+  expect([again.id, again.engine.snapshot().account?.member.role]).toEqual([anna.id, "owner"]);
+  await until(() => anna.engine.snapshot().phase === "ended");
+  await until(() => bert.engine.snapshot().members.find((one) => one.id === again.id)?.key === "changed");
+  await until(async () => (await bert.lines(id)).some(({ body }) => body.kind === "rekeyed"));
+  await again.engine.settled(30_000);
+  await until(() => again.engine.snapshot().conversations[0]?.state === "active");
+  await bert.engine.send(id, "Willkommen zurück");
+  await again.shows(id, ["Willkommen zurück"]);
+  await again.engine.setRole(bert.id, "admin");
+  await until(() => bert.engine.snapshot().account?.member.role === "admin");
+  expect((await again.engine.invites()).find(({ byOperator }) => byOperator)).toMatchObject({ usesLeft: 0 });
+  expect((await bert.engine.auditKeys()).problems).toEqual([]);
 });
 
 describe("a key log that lies", () => {

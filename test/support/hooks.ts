@@ -3,14 +3,17 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { Company } from "./company.ts";
 import { Profiles } from "./profiles.ts";
-import { RealServer } from "./real-server.ts";
+import { type Circumstances, RealServer } from "./real-server.ts";
 
 /** A server for the file, and on it a company of its own for each test; `meet` is given both before each. */
-export function eachWithCompany(meet: (company: Company, server: RealServer) => void): void {
+export function eachWithCompany(
+  meet: (company: Company, server: RealServer) => void,
+  circumstances: Circumstances = {},
+): void {
   let server: RealServer;
   let company: Company;
   beforeAll(async () => {
-    server = await RealServer.start();
+    server = await RealServer.start(circumstances);
   });
   afterAll(() => server?.dispose());
   beforeEach(() => {

@@ -34,6 +34,7 @@ interface Row {
 const key = "A".repeat(43);
 const packages = [{ bytes: "AAAA", expiresAt: Date.now() + 3_600_000, lastResort: false }];
 const suspension = () => `/api/operator/tenants/${newId()}/suspension`;
+const ownerReturn = () => `/api/operator/tenants/${newId()}/owner-return`;
 const invite = { secretHash: key, role: "member", uses: 1, expiresIn: 60_000 };
 
 const TABLE: Readonly<Record<string, Row>> = {
@@ -171,10 +172,11 @@ const TABLE: Readonly<Record<string, Row>> = {
   "POST /api/links/:id/reveal": { ids: [], path: () => `/api/links/${newId()}/reveal`, own: 404 },
   "POST /api/links/:id/handover": { ids: [], path: () => `/api/links/${newId()}/handover`, own: 404 },
   "DELETE /api/links/:id": { ids: [], path: () => `/api/links/${newId()}`, open: true, own: 204 },
-  // To everybody but the operator these are not there; what the operator may is in decrees.test.ts
+  // To everybody but the operator these are not there; what the operator may is in decrees.test.ts and returns.test.ts
   "GET /api/operator/tenants/:id/suspension": { ids: [], path: suspension, open: true, own: 404 },
   "PUT /api/operator/tenants/:id/suspension": { ids: [], path: suspension, open: true, own: 404 },
   "DELETE /api/operator/tenants/:id/suspension": { ids: [], path: suspension, open: true, own: 404 },
+  "POST /api/operator/tenants/:id/owner-return": { ids: [], path: ownerReturn, body: () => ({}), open: true, own: 404 },
   "GET /api/keys/head": { ids: [], path: () => "/api/keys/head", own: 200 },
   "GET /api/keys/leaves": { ids: [], path: () => "/api/keys/leaves?from=0", own: 200 },
   "GET /api/keys/proof": { ids: [], path: () => `/api/keys/proof?leaf=${key}&size=1`, own: 404 },

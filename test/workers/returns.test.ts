@@ -118,6 +118,80 @@ describe("an invite for a member there is", () => {
   });
 });
 
+describe("an invite for the owner", () => {
+  const tenants = (tenant: string) => `/api/operator/tenants/${tenant}/owner-return`;
+  const offer = async (tenant: string, body: object, token = env.OPERATOR_SECRET) =>
+    call("POST", tenants(tenant), { token, body });
+  const made = async ({ tenant }: Person) => {
+    const { id, secret, body } = await newInvite();
+    const { secretHash, expiresIn } = body;
+    expect((await offer(tenant, { id, secretHash, expiresIn })).status).toBe(204);
+    return { id, secret, body: { id, secretHash, expiresIn } };
+  };
+
+  test("H67: is made by the operator alone, once, and is listed as nobody's", async () => {
+    const invite = await made(owner);
+    expect((await offer(owner.tenant, invite.body)).status).toBe(204);
+    expect((await offer(owner.tenant, { ...invite.body, expiresIn: 60_000 })).body.code).toBe("conflict");
+    expect((await offer((await signUp()).tenant, invite.body)).body.code).toBe("conflict");
+    expect((await offer(newId(), invite.body)).body.code).toBe("not_found");
+    expect((await offer(owner.tenant, { ...invite.body, role: "owner" })).body.code).toBe("malformed");
+    for (const token of [owner.token, jonas.token, "", `${env.OPERATOR_SECRET}x`]) {
+      expect((await offer(owner.tenant, (await newInvite()).body, token)).body.code).toBe("not_found");
+    }
+    const { body } = await call("GET", "/api/invites", jonas);
+    const facts = { id: invite.id, role: "owner", member: owner.member, createdBy: null, usesLeft: 1 };
+    expect(body.invites).toMatchObject([facts, { createdBy: owner.member }]);
+    const look = await call("POST", "/api/invites/look", { body: { invite: invite.id, secret: invite.secret } });
+    expect(look.body).toMatchObject({ role: "owner", inviter: null, returning: { id: owner.member, name: "Olga" } });
+  });
+
+  test("H67: makes whoever uses it the owner with another key, and puts everything of the old one out", async () => {
+    const phrase = await newPhrase();
+    expect((await enrol(owner, phrase)).status).toBe(204);
+    expect((await put(owner, newId<VaultId>())).status).toBe(204);
+    const own = await newInvite();
+    await call("POST", "/api/invites", { token: owner.token, body: own.body });
+    const [first, second] = [await made(owner), await made(owner)];
+    const closing = closingOf(await openSocket("/api/mailbox/socket", owner.token));
+    const back = await comer(owner, "Somebody else");
+    const answer = await use(first, back);
+    expect(answer.status).toBe(200);
+    expect((await use(first, back)).status).toBe(200);
+    const person: Person = { ...back, token: answer.body.token };
+    expect(await closing).toEqual({ code: 4000, reason: "device_revoked" });
+    expect((await signIn(owner)).body.code).toBe("device_revoked");
+    const { body } = await call("GET", "/api/members", jonas);
+    const row = body.members.find(({ id }: { id: string }) => id === owner.member);
+    expect(row).toMatchObject({ name: "Olga", role: "owner", identityKey: back.identity.publicKey });
+    expect((await call("GET", "/api/recovery", person)).body.recovery).toBeNull();
+    expect([await inVault(person), await inBucket(person)]).toEqual([[], 0]);
+    expect((await use(second, await comer(owner))).body.code).toBe("invite_revoked");
+    const { body: all } = await call("GET", "/api/invites", person);
+    expect(all.invites.find(({ id }: { id: string }) => id === own.id).revokedAt).toEqual(expect.any(Number));
+    expect((await call("DELETE", `/api/members/${jonas.member}`, person)).status).toBe(204);
+  });
+
+  test("H67: lets in nobody else, and nobody once owner or admins have withdrawn it", async () => {
+    const invite = await made(owner);
+    expect((await use(invite, await comer(jonas))).body.code).toBe("not_found");
+    expect((await use(invite, await newcomer(owner.tenant))).body.code).toBe("not_found");
+    expect((await call("DELETE", `/api/invites/${invite.id}`, jonas)).status).toBe(204);
+    expect((await use(invite, await comer(owner))).body.code).toBe("invite_revoked");
+    expect((await call("GET", "/api/tenant", owner)).status).toBe(200);
+  });
+
+  test("H67: an admin's invite is never for the owner, whatever becomes of its row", async () => {
+    const invite = await invitedAgain(owner, jonas.member);
+    const { DIRECTORY } = env;
+    await DIRECTORY.prepare("UPDATE invites SET member_id = ? WHERE id = ?").bind(owner.member, invite.id).run();
+    expect((await use(invite, await comer(owner))).body.code).toBe("conflict");
+    const asOwner = DIRECTORY.prepare("UPDATE invites SET role = 'owner' WHERE id = ?").bind(invite.id);
+    await expect(asOwner.run()).rejects.toThrow(/CHECK/);
+    expect((await call("GET", "/api/tenant", owner)).status).toBe(200);
+  });
+});
+
 describe("coming back", () => {
   test("H31: puts every earlier device, the phrase, the backup and the member's own invites out at once", async () => {
     const phrase = await newPhrase();

@@ -7,10 +7,10 @@ import { rowsOf, run } from "./database.ts";
 
 const shared = {
   id: InviteId,
-  role: v.picklist(["admin", "member"]),
+  role: Role,
   uses: v.number(),
   used: v.number(),
-  created_by: MemberId,
+  created_by: v.nullable(MemberId),
   created_at: v.number(),
   expires_at: v.number(),
   revoked_at: v.nullable(v.number()),
@@ -25,6 +25,7 @@ const InviteRow = v.pipe(
     role: row.role,
     uses: row.uses,
     usesLeft: Math.max(0, row.uses - row.used),
+    /** Null for the operator, who alone makes one for the owner. */
     createdBy: row.created_by,
     createdAt: row.created_at,
     expiresAt: row.expires_at,
@@ -37,7 +38,7 @@ export type InviteRow = v.InferOutput<typeof InviteRow>;
 
 const OpenedInvite = v.object({
   tenant_name: v.string(),
-  inviter: v.string(),
+  inviter: v.nullable(v.string()),
   residency: Residency,
   suspended_at: v.nullable(v.number()),
   member_name: v.nullable(v.string()),
@@ -46,7 +47,7 @@ const OpenedInvite = v.object({
 /** An invite together with what its holder may know of the tenant. */
 export type OpenedInvite = InviteRow & {
   readonly tenantName: string;
-  readonly inviter: string;
+  readonly inviter: string | null;
   readonly residency: Residency;
   readonly suspended: boolean;
   /** Whom it lets in again, as they are called now. */
@@ -57,12 +58,13 @@ const COLUMNS = `invites.*, (SELECT COUNT(*) FROM members
   WHERE members.tenant_id = invites.tenant_id AND members.invite_id = invites.id) + (SELECT COUNT(*) FROM devices
   WHERE devices.tenant_id = invites.tenant_id AND devices.admitted_by = invites.id) AS used`;
 
+export type NewInvite = Pick<
+  InviteRow,
+  "id" | "secretHash" | "role" | "uses" | "createdBy" | "createdAt" | "expiresAt" | "member"
+>;
+
 /** Makes an invite unless one of this id exists, and returns the one that does. @throws {Refusal} unavailable */
-export async function insertInvite(
-  tenant: TenantId,
-  db: D1Database,
-  invite: Pick<InviteRow, "id" | "secretHash" | "role" | "uses" | "createdBy" | "createdAt" | "expiresAt" | "member">,
-): Promise<InviteRow> {
+export async function insertInvite(tenant: TenantId, db: D1Database, invite: NewInvite): Promise<InviteRow> {
   const [, rows = []] = await run(db, [
     db
       .prepare(
@@ -118,7 +120,7 @@ export async function openInvite(
             comers.name AS member_name, comers.role AS member_role
        FROM invites
        JOIN tenants ON tenants.id = invites.tenant_id
-       JOIN members AS inviters ON inviters.tenant_id = invites.tenant_id AND inviters.id = invites.created_by
+       LEFT JOIN members AS inviters ON inviters.tenant_id = invites.tenant_id AND inviters.id = invites.created_by
        LEFT JOIN members AS comers ON comers.tenant_id = invites.tenant_id AND comers.id = invites.member_id
       WHERE invites.id = ? AND secret_hash = ?`,
   );
@@ -129,7 +131,7 @@ export async function openInvite(
   const { member_name: name, member_role: role } = named;
   return {
     ...kept,
-    ...(role !== null && role !== "owner" && { role }),
+    ...(role !== null && { role }),
     tenantName,
     inviter,
     residency,

@@ -91,6 +91,12 @@ export async function listMembers(tenant: TenantId, db: D1Database): Promise<rea
   return rows.map((row) => v.parse(MemberRow, row));
 }
 
+/** The owner of a tenant. @throws {Refusal} unavailable */
+export async function findOwner(tenant: TenantId, db: D1Database): Promise<MemberRow | undefined> {
+  const statement = db.prepare("SELECT * FROM members WHERE tenant_id = ? AND role = 'owner'");
+  return readMember((await rowsOf(db, statement.bind(tenant)))[0]);
+}
+
 /** The ids of at most `limit` members who are in. @throws {Refusal} unavailable */
 export async function listActive(tenant: TenantId, db: D1Database, limit: number): Promise<readonly MemberId[]> {
   const statement = db.prepare("SELECT id FROM members WHERE tenant_id = ? AND removed_at IS NULL LIMIT ?");

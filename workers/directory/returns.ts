@@ -33,9 +33,10 @@ export async function returnMember(tenant: TenantId, db: D1Database, entry: Retu
     db
       .prepare(
         `UPDATE members SET identity_key = ?4, returned_at = ?6, emptied_at = NULL
-          WHERE tenant_id = ?1 AND id = ?3 AND removed_at IS NULL AND role <> 'owner' AND NOT ${isUsed}
+          WHERE tenant_id = ?1 AND id = ?3 AND removed_at IS NULL AND NOT ${isUsed}
             AND EXISTS (SELECT 1 FROM invites JOIN tenants ON tenants.id = invites.tenant_id
                          WHERE invites.id = ?2 AND invites.tenant_id = ?1 AND invites.member_id = ?3
+                           AND (members.role <> 'owner' OR created_by IS NULL)
                            AND revoked_at IS NULL AND expires_at > ?6 AND suspended_at IS NULL)`,
       )
       .bind(tenant, invite, member, identityKey, device.id, now),

@@ -6,16 +6,16 @@ import { InviteBody, type InviteLookAnswer, InviteLookBody, type InvitesAnswer }
 import { InviteId, type MemberId, type TenantId } from "../../schemas/ids.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import { type App, assertAdmin, signedIn } from "../auth.ts";
-import { insertInvite, listInvites, revokeInvite } from "../directory/invites.ts";
+import { listInvites, revokeInvite } from "../directory/invites.ts";
 import { findMember } from "../directory/members.ts";
 import type { Env } from "../env.ts";
 import { readBody, readValue } from "../input.ts";
-import { assertOpen, openBySecret } from "../invitation.ts";
+import { assertOpen, makeInvite, openBySecret } from "../invitation.ts";
 import { addressOf, countRequest } from "../limits.ts";
 
 /**
  * The role of a member who may be invited anew. @throws {Refusal} not_found — absent, removed, or another tenant's; forbidden — the owner, whom nobody
- * can put out
+ * in the company can put out
  */
 async function roleOf(env: Env, tenant: TenantId, member: MemberId): Promise<"admin" | "member"> {
   const row = await findMember(tenant, env.DIRECTORY, member);
@@ -47,16 +47,7 @@ export const invites = new Hono<App>()
     const createdAt = Date.now();
     const expiresAt = createdAt + expiresIn;
     const wanted = { id, secretHash, role, uses, createdBy: member, createdAt, expiresAt, member: returning };
-    const kept = await insertInvite(tenant, c.env.DIRECTORY, wanted);
-    const same =
-      kept.tenant === tenant &&
-      kept.createdBy === member &&
-      kept.secretHash === secretHash &&
-      kept.role === role &&
-      kept.uses === uses &&
-      kept.member === returning &&
-      kept.expiresAt - kept.createdAt === expiresIn;
-    if (!same) throw new Refusal("conflict");
+    await makeInvite(c.env, tenant, wanted);
     return c.body(null, 204);
   })
   .get("/", signedIn, async (c) => {

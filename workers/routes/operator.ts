@@ -1,17 +1,19 @@
-// The operator's door: suspends a company and lifts that. It opens to OPERATOR_SECRET alone; without that secret nothing is here.
+// The operator's door: suspends a company and lifts that, and lets its owner, who has lost everything, come back. It opens to OPERATOR_SECRET alone; without that secret nothing is here.
 
 import { Hono, type MiddlewareHandler } from "hono";
 import type * as v from "valibot";
-import type { SuspensionAnswer } from "../../schemas/api.ts";
+import { OwnerReturnBody, type SuspensionAnswer } from "../../schemas/api.ts";
 import { equalBytes, utf8 } from "../../schemas/bytes.ts";
 import { TenantId } from "../../schemas/ids.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import type { App } from "../auth.ts";
 import { proclaim } from "../decree.ts";
 import { setSuspension } from "../directory/decrees.ts";
+import { findOwner } from "../directory/members.ts";
 import { findTenant } from "../directory/tenants.ts";
 import type { Env } from "../env.ts";
-import { readValue } from "../input.ts";
+import { readBody, readValue } from "../input.ts";
+import { makeInvite } from "../invitation.ts";
 import { addressOf, countRequest } from "../limits.ts";
 
 const MIN_SECRET = 32;
@@ -55,5 +57,15 @@ export const operators = new Hono<App>()
   })
   .delete("/tenants/:id/suspension", operator, async (c) => {
     await decide(c.env, c.req.param("id"), false);
+    return c.body(null, 204);
+  })
+  .post("/tenants/:id/owner-return", operator, async (c) => {
+    const { id: tenant } = await known(c.env, c.req.param("id"));
+    const { id, secretHash, expiresIn } = await readBody(c, OwnerReturnBody);
+    const owner = await findOwner(tenant, c.env.DIRECTORY);
+    if (owner === undefined) throw new Refusal("not_found");
+    const createdAt = Date.now();
+    const made = { createdBy: null, createdAt, expiresAt: createdAt + expiresIn };
+    await makeInvite(c.env, tenant, { id, secretHash, role: owner.role, uses: 1, member: owner.id, ...made });
     return c.body(null, 204);
   });

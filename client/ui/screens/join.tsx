@@ -20,6 +20,7 @@ type Look =
   | { readonly kind: "good"; readonly preview: InvitePreview };
 
 function JoinForm(props: { link: string; preview: InvitePreview }): JSX.Element {
+  const inviter = () => props.preview.inviter ?? t().theOperator;
   const { engine } = useSession();
   const name = createNameField();
   const action = createAction();
@@ -42,8 +43,8 @@ function JoinForm(props: { link: string; preview: InvitePreview }): JSX.Element 
       </div>
       <p class="muted">
         {props.preview.returning === null
-          ? `${t().joinLead(props.preview.inviter)} ${t().joinRole(t().asRole[props.preview.role])}`
-          : t().returnLead(props.preview.inviter, props.preview.organisation)}
+          ? `${t().joinLead(inviter())} ${t().joinRole(t().asRole[props.preview.role])}`
+          : t().returnLead(inviter(), props.preview.organisation)}
       </p>
       <form class="form" noValidate onSubmit={submit}>
         <Show when={props.preview.returning === null}>

@@ -106,8 +106,11 @@ function Entry(props: { invite: InviteView; onRevoked: () => void }): JSX.Elemen
   const revoke = async (): Promise<void> => {
     if (await action.run(() => engine.revokeInvite(props.invite.id))) props.onRevoked();
   };
-  const facts = () =>
-    `${t().inviteLeft(props.invite.usesLeft)} · ${t().inviteUntil(formatDate(props.invite.expiresAt))}`;
+  const facts = () => {
+    const { usesLeft, expiresAt, byOperator } = props.invite;
+    const all = [t().inviteLeft(usesLeft), t().inviteUntil(formatDate(expiresAt))];
+    return (byOperator ? [...all, t().theOperator] : all).join(" · ");
+  };
   const reason = () => over(props.invite, minute());
   return (
     <li class="row" classList={{ gone: reason() !== null }}>

@@ -295,6 +295,7 @@ export const de = {
   inviteAgainTitle: (name: string) => `${name} neu einladen`,
   inviteAgainHelp: (name: string) =>
     `Für den Fall, dass ${name} alle Geräte und die Wiederherstellungswörter verloren hat. Sobald der Link benutzt wird, sind alle bisherigen Geräte abgemeldet und die alte Sicherung gelöscht. ${name} bekommt einen neuen Schlüssel, und alle erfahren davon.`,
+  theOperator: "Die Serverbetreuung",
   inviteAgainFor: (name: string) => `Rückkehr von ${name}`,
   returnTitle: (name: string) => `Willkommen zurück, ${name}`,
   returnLead: (inviter: string, organisation: string) =>

@@ -289,6 +289,7 @@ export const en: Words = {
   inviteAgainTitle: (name) => `Invite ${name} anew`,
   inviteAgainHelp: (name) =>
     `For when ${name} has lost every device and the recovery words. As soon as the link is used, all earlier devices are signed out and the old backup is deleted. ${name} gets a new key, and everybody is told.`,
+  theOperator: "The server’s operator",
   inviteAgainFor: (name) => `Return of ${name}`,
   returnTitle: (name) => `Welcome back, ${name}`,
   returnLead: (inviter, organisation) =>

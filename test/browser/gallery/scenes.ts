@@ -37,6 +37,8 @@ const TEAM = id<ConversationId>("cTeam");
 const BEN = id<ConversationId>("cBen");
 const noon = new Date().setHours(12, 0, 0, 0);
 const now = Date.now();
+const anybody = { revoked: false, member: null, byOperator: false } as const;
+const returning = { revoked: false, member: anna, byOperator: true } as const;
 
 function line(key: string, from: MemberId, at: number, text: string, more: Partial<MessageView> = {}): MessageView {
   const mine = from === anna;
@@ -298,9 +300,10 @@ export function scene(name: string): FakeState {
       },
     ],
     invites: [
-      { id: id<InviteId>("i"), role: "member", usesLeft: 4, expiresAt: now + 6 * DAY, revoked: false, member: null },
-      { id: id<InviteId>("j"), role: "admin", usesLeft: 1, expiresAt: now - DAY, revoked: false, member: null },
-      { id: id<InviteId>("k"), role: "member", usesLeft: 0, expiresAt: now + DAY, revoked: false, member: null },
+      { id: id<InviteId>("i"), role: "member", usesLeft: 4, expiresAt: now + 6 * DAY, ...anybody },
+      { id: id<InviteId>("j"), role: "admin", usesLeft: 1, expiresAt: now - DAY, ...anybody },
+      { id: id<InviteId>("k"), role: "member", usesLeft: 0, expiresAt: now + DAY, ...anybody },
+      { id: id<InviteId>("l"), role: "owner", usesLeft: 1, expiresAt: now + DAY, ...returning },
     ],
   };
 }
