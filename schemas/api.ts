@@ -277,7 +277,7 @@ const Hashes = v.pipe(v.array(Key), v.maxLength(64));
 export const InclusionAnswer = v.strictObject({ index: Time, hashes: Hashes });
 export const GrowthAnswer = v.strictObject({ hashes: Hashes });
 
-/** Asks for a share by its secret; `verifier` is what a passphrase proves itself with, null when none is given. */
+/** Asks for a share by its secret; `verifier` is what a passphrase or passkey proves itself with, null when none is given. */
 export const ShareBody = v.strictObject({ secret: Secret, verifier: v.nullable(Secret) });
 export const ShareAnswer = v.strictObject({ share: Secret });
 /** Puts another share in the place of one that is open, with the SHA-256 of the verifier that will be asked for, null for none. */

@@ -4,14 +4,17 @@ import { createSignal, ErrorBoundary, type JSX, lazy, Match, onMount, Suspense, 
 import type { Gate } from "../engine/seal/unlock.ts";
 import { watchIdle } from "./idle.ts";
 import { t } from "./language.ts";
+import { later } from "./later.ts";
 import { Messenger } from "./messenger.tsx";
 import type { Remote } from "./remote.ts";
 import { deviceLink, inviteLink, route } from "./route.ts";
 import { Crashed, Elsewhere, Ended, Skeleton } from "./screens/ends.tsx";
-import { Guarded, Unreachable } from "./screens/gates.tsx";
+import { Unreachable } from "./screens/unreachable.tsx";
 import { createSession, SessionProvider } from "./session.ts";
 import type { Place } from "./wire.ts";
 
+// Of use with an app lock only; it may shut when the network has gone
+const Guarded = later(async () => (await import("./screens/guarded.tsx")).Guarded);
 // Of use once in a browser's life, if ever
 const AlreadyIn = lazy(() => import("./screens/join.tsx").then(({ AlreadyIn: view }) => ({ default: view })));
 const Join = lazy(() => import("./screens/join.tsx").then(({ Join: view }) => ({ default: view })));
@@ -63,7 +66,11 @@ export function App(props: { remote: Remote }): JSX.Element {
             <Unreachable />
           </Match>
           <Match when={gate("guarded")}>
-            {(guarded) => <Guarded tried={guarded().tried} onOpen={lock.open} onForget={forget} />}
+            {(guarded) => (
+              <Suspense>
+                <Guarded {...guarded()} onOpen={lock.open} onForget={forget} />
+              </Suspense>
+            )}
           </Match>
           <Match when={gate("shut")}>{(shut) => <Ended code={shut().code} onForget={forget} />}</Match>
           <Match when={view.phase === "ended"}>

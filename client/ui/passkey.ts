@@ -4,8 +4,10 @@
 import { randomBytes, toBase64url, utf8 } from "../../schemas/bytes.ts";
 import type { NewPasskey, PasskeyAnswer, PasskeyOffer } from "../engine/view.ts";
 
-/** What the authenticator makes its secret of (WebAuthn's PRF extension, §10.1.4); another text would be another secret for every passkey. */
-const PRF = { prf: { eval: { first: utf8("kuvert passkey 1") } } };
+/** What an authenticator makes the secret of that opens a backup; another text would be another secret for every passkey. */
+const BACKUP = utf8("kuvert passkey 1");
+/** Has it made, as WebAuthn's PRF extension asks for it (§10.1.4). */
+const prfOf = (text: Uint8Array<ArrayBuffer>) => ({ prf: { eval: { first: text } } });
 /** COSE algorithms the server takes, best first: EdDSA, ES256, RS256. */
 const ALGORITHMS = [-8, -7, -257];
 /** How long a person has for it, in ms: as long as the server's challenge. */
@@ -30,8 +32,11 @@ export function knowsPasskeys(): boolean {
   return typeof PublicKeyCredential === "function";
 }
 
-/** Has an authenticator make a passkey; one without PRF is taken back as far as the browser can. */
-export async function makePasskey({ challenge, user, taken }: PasskeyOffer): Promise<PasskeyOutcome<NewPasskey>> {
+/** Has an authenticator make a passkey with the secret of `text`; one without PRF is taken back as far as the browser can. */
+export async function makePasskey(
+  { challenge, user, taken }: PasskeyOffer,
+  text = BACKUP,
+): Promise<PasskeyOutcome<NewPasskey>> {
   const { startRegistration } = await import("@simplewebauthn/browser");
   const outcome = await attempt(() =>
     startRegistration({
@@ -44,7 +49,7 @@ export async function makePasskey({ challenge, user, taken }: PasskeyOffer): Pro
         authenticatorSelection: { residentKey: "required", requireResidentKey: true, userVerification: "required" },
         attestation: "none",
         timeout: TIMEOUT,
-        extensions: PRF,
+        extensions: prfOf(text),
       },
     }),
   );
@@ -53,7 +58,7 @@ export async function makePasskey({ challenge, user, taken }: PasskeyOffer): Pro
   const { prf } = clientExtensionResults as Results;
   // Some have the extension and give its result only to an answer, not at making
   const isAsked = prf?.enabled === true && prf.results?.first === undefined;
-  const secret = isAsked ? await askSecret(id) : secretOf(clientExtensionResults);
+  const secret = isAsked ? await askSecret(id, text) : secretOf(clientExtensionResults);
   if (secret.kind !== "done") {
     await forgetPasskey(id);
     return secret;
@@ -64,7 +69,7 @@ export async function makePasskey({ challenge, user, taken }: PasskeyOffer): Pro
 
 /** Asks whichever passkey of this address a person chooses. */
 export async function askPasskey(challenge: string): Promise<PasskeyOutcome<PasskeyAnswer>> {
-  const outcome = await attempt(() => ask(challenge));
+  const outcome = await attempt(() => ask(challenge, BACKUP));
   if (outcome.kind !== "done") return outcome;
   const { id, response, clientExtensionResults } = outcome.value;
   const secret = secretOf(clientExtensionResults);
@@ -80,7 +85,7 @@ export async function forgetPasskey(credential: string): Promise<void> {
   await signalUnknownCredential?.call(PublicKeyCredential, { rpId: location.hostname, credentialId: credential });
 }
 
-async function ask(challenge: string, credential?: string) {
+async function ask(challenge: string, text: Uint8Array<ArrayBuffer>, credential?: string) {
   const { startAuthentication } = await import("@simplewebauthn/browser");
   return startAuthentication({
     optionsJSON: {
@@ -88,15 +93,15 @@ async function ask(challenge: string, credential?: string) {
       rpId: location.hostname,
       userVerification: "required",
       timeout: TIMEOUT,
-      extensions: PRF,
+      extensions: prfOf(text),
       ...(credential !== undefined && { allowCredentials: [{ type: "public-key", id: credential }] }),
     },
   });
 }
 
-/** The secret of a passkey just made. Nobody checks its signature, so that any challenge will do. */
-async function askSecret(credential: string): Promise<PasskeyOutcome<string>> {
-  const outcome = await attempt(() => ask(toBase64url(randomBytes(32)), credential));
+/** Asks one passkey for its secret of `text` alone. Nobody checks its signature, so that any challenge will do. */
+export async function askSecret(credential: string, text: Uint8Array<ArrayBuffer>): Promise<PasskeyOutcome<string>> {
+  const outcome = await attempt(() => ask(toBase64url(randomBytes(32)), text, credential));
   return outcome.kind === "done" ? secretOf(outcome.value.clientExtensionResults) : outcome;
 }
 

@@ -1,6 +1,7 @@
 // Owns the page's end of the engine: the Engine interface spoken over postMessage to the worker. It knows no view and no engine code.
 
 import { Refusal } from "../../schemas/refusal.ts";
+import type { Opener } from "../engine/seal/keys.ts";
 import type { LockView } from "../engine/seal/seal.ts";
 import type { Engine, EngineEvent, Snapshot } from "../engine/view.ts";
 import type { Answer, FromPage, FromWorker, LockCalls, Method, Place } from "./wire.ts";
@@ -29,8 +30,8 @@ export interface Lock extends LockCalls {
   view(): LockView | null;
   /** Tells of every change of {@link view}. */
   on(listener: () => void): void;
-  /** Tries a passphrase; resolves when it is known how that went, which the place says. */
-  open(passphrase: string): Promise<void>;
+  /** Tries a passphrase or a passkey; resolves when it is known how that went, which the place says. */
+  open(opener: Opener): Promise<void>;
   /** Shuts it; {@link onShut} is told when everything is put down. */
   shut(): void;
   onShut(listener: () => void): void;
@@ -193,9 +194,9 @@ export function createRemote(port: Port): Remote {
     lock: {
       view: () => lock,
       on: (listener) => void lockListeners.add(listener),
-      open: (passphrase) => {
+      open: (opener) => {
         tried = Promise.withResolvers<void>();
-        port.postMessage({ type: "unlock", passphrase });
+        port.postMessage({ type: "unlock", opener });
         return tried.promise;
       },
       shut: () => port.postMessage({ type: "lock" }),

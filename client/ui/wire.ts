@@ -1,6 +1,7 @@
 // Owns what crosses postMessage between the page and the engine's worker. Plain data only; no logic.
 
 import type { RefusalCode, RefusalDetail } from "../../schemas/refusal.ts";
+import type { Opener } from "../engine/seal/keys.ts";
 import type { LockView, Seal } from "../engine/seal/seal.ts";
 import type { Gate } from "../engine/seal/unlock.ts";
 import type { Engine, EngineEvent, Snapshot } from "../engine/view.ts";
@@ -16,7 +17,7 @@ export type Place = "starting" | Gate | "here" | "elsewhere" | "crashed";
 
 /**
  * `take`: bring the engine here from the other tab; `network`: what the page knows of it, because not every browser tells its workers; `unlock`:
- * the app lock's passphrase; `lock`: put the engine down and shut the app lock; `forget`: end it and delete everything it stored.
+ * what shall open the app lock; `lock`: put the engine down and shut the app lock; `forget`: end it and delete everything it stored.
  */
 export type FromPage =
   | {
@@ -27,7 +28,7 @@ export type FromPage =
     }
   | { readonly type: "take" }
   | { readonly type: "network"; readonly online: boolean }
-  | { readonly type: "unlock"; readonly passphrase: string }
+  | { readonly type: "unlock"; readonly opener: Opener }
   | { readonly type: "lock" }
   | { readonly type: "forget" };
 

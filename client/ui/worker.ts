@@ -6,6 +6,7 @@ import { createDoor } from "../engine/api.ts";
 import { systemClock } from "../engine/clock.ts";
 import { takeTurns } from "../engine/lock.ts";
 import { openMessenger } from "../engine/messenger.ts";
+import type { Opener } from "../engine/seal/keys.ts";
 import type { Seal } from "../engine/seal/seal.ts";
 import { type ClosedProfile, type OpenProfile, unlock, wipe } from "../engine/seal/unlock.ts";
 import { sealStore } from "../engine/sealed-store.ts";
@@ -27,8 +28,8 @@ const network = Object.assign(new EventTarget(), { navigator: { onLine: navigato
 let engine: Engine | undefined;
 let seal: Seal | undefined;
 let profile: ClosedProfile | undefined;
-/** Told the next passphrase somebody enters, and that the profile shall be locked. */
-let entered: (passphrase: string) => void = () => undefined;
+/** Told what somebody opens the lock with, and that the profile shall be locked. */
+let entered: (opener: Opener) => void = () => undefined;
 let locked: () => void = () => undefined;
 
 const tell = (place: Place): void => scope.postMessage({ type: "place", place });
@@ -46,7 +47,7 @@ async function serve(wanted: Promise<void>): Promise<void> {
     door: createDoor({ server: location.origin }),
     clock: systemClock,
     onGate: tell,
-    passphrase: () =>
+    opener: () =>
       new Promise((resolve) => {
         entered = resolve;
       }),
@@ -149,7 +150,7 @@ async function forget(): Promise<void> {
 scope.addEventListener("message", ({ data }) => {
   if (data.type === "call") void answer(data);
   else if (data.type === "take") turns.take();
-  else if (data.type === "unlock") entered(data.passphrase);
+  else if (data.type === "unlock") entered(data.opener);
   else if (data.type === "lock") locked();
   else if (data.type === "network") {
     network.navigator.onLine = data.online;

@@ -199,10 +199,18 @@ const SCREENS: readonly Screen[] = [
     shows: ["Was in diesem Browser liegt", "What is kept in this browser"],
     act: press(/vergessen|Forgotten/),
   },
+  { name: "guarded-passkey", path: "/?place=passkey", shows: ["Mit Passkey entsperren", "Unlock with passkey"] },
+  { name: "guarded-passkey-wrong", path: "/?place=passkey-wrong", shows: ["nicht das richtige", "the right secret"] },
+  {
+    name: "guarded-passkey-lost",
+    path: "/?place=passkey",
+    shows: ["Ohne diesen Passkey", "Without this passkey"],
+    act: press(/nicht mehr da|no longer there/),
+  },
   {
     name: "app-lock",
     path: "/settings?scene=busy&lock=5",
-    shows: ["Passphrase ändern", "Change passphrase"],
+    shows: ["Passphrase oder Passkey ändern", "Change passphrase or passkey"],
     act: (page) => page.getByRole("heading", { name: /^(App-Sperre|App lock)$/ }).scrollIntoViewIfNeeded(),
   },
   {
@@ -210,6 +218,21 @@ const SCREENS: readonly Screen[] = [
     path: "/settings?scene=busy",
     shows: ["Passphrase wiederholen", "Repeat the passphrase"],
     act: press(/Sperre einschalten|Turn on the lock/),
+  },
+  {
+    name: "app-lock-passkey",
+    path: "/settings?scene=busy",
+    shows: ["bringt keine Sicherung", "brings back no backup"],
+    act: async (page) => {
+      await press(/Sperre einschalten|Turn on the lock/)(page);
+      await press(/^Passkey$/)(page);
+    },
+  },
+  {
+    name: "app-lock-change",
+    path: "/settings?scene=busy&lock=5&by=passkey",
+    shows: ["nach dem bisherigen Passkey", "the present passkey"],
+    act: press(/Passkey ändern|or passkey/),
   },
   { name: "ended", path: "/?scene=ended", shows: ["Dieser Browser ist abgemeldet", "This browser is signed out"] },
   { name: "suspended", path: "/?scene=suspended", shows: ["Das Unternehmen ist gesperrt", "The company is suspended"] },

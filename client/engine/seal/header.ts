@@ -2,11 +2,24 @@
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What an app lock needs to know: salt and price of the passphrase (scrypt's N), and after how many minutes without a touch it shuts. */
-export interface LockHeader {
+/** What an app lock needs to know: what opens it, and after how many minutes without a touch it shuts. */
+export type LockHeader = (PassphraseHeader | PasskeyHeader) & { readonly minutes: number };
+
+/** Salt and price of the passphrase (scrypt's N). */
+export interface PassphraseHeader {
   readonly salt: Bytes;
   readonly cost: number;
-  readonly minutes: number;
+}
+
+/** Which passkey opens it, and the salt of the text that its authenticator makes the secret of. */
+export interface PasskeyHeader {
+  readonly salt: Bytes;
+  readonly credential: string;
+}
+
+/** The passkey that a lock asks for; null when that is a passphrase. */
+export function passkeyOf(lock: LockHeader): PasskeyHeader | null {
+  return "credential" in lock ? { credential: lock.credential, salt: lock.salt } : null;
 }
 
 /** One way to the store's key. `local`: this browser's part and the secret that asks for the server's, under the platform's key; `key`: the store's. */

@@ -1,12 +1,12 @@
-// Owns where the key of a sealed store comes from: the server's share, this browser's part, and the passphrase if there is one. No one of them
-// says anything without the others, so a guessed passphrase cannot be tried without the server. Sends and keeps nothing.
+// Owns where the key of a sealed store comes from: the server's share, this browser's part, and passphrase or passkey if there is a lock. No one
+// of them says anything without the others, so a guessed passphrase cannot be tried without the server. Sends and keeps nothing.
 
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { scryptAsync } from "@noble/hashes/scrypt.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { concat, randomBytes, utf8 } from "../../../schemas/bytes.ts";
+import { concat, equalBytes, randomBytes, utf8 } from "../../../schemas/bytes.ts";
 import { sealAt, sealingKey, unsealAt } from "./cipher.ts";
-import type { LockHeader, Way } from "./header.ts";
+import type { PasskeyHeader, PassphraseHeader, Way } from "./header.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -14,8 +14,17 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const COST = 2 ** 17;
 const LOCAL = utf8("kuvert seal local 1");
 const STORE_KEY = utf8("kuvert seal store key 1");
+const PASSKEY = utf8("kuvert app lock by passkey 1");
 
-/** What comes of a passphrase: a part of the key, and what proves it to the server. Neither says anything of the other. */
+/** What a person opens an app lock with: a passphrase, or a passkey. */
+export type Opener = string | PasskeyOpener;
+
+/** A passkey with the 32 bytes its authenticator makes of the lock's own text (WebAuthn's PRF extension, §10.1.4), which leave the browser never. */
+export interface PasskeyOpener extends PasskeyHeader {
+  readonly secret: Bytes;
+}
+
+/** What comes of an {@link Opener}: a part of the key, and what proves it to the server. Neither says anything of the other. */
 export interface Passed {
   readonly part: Bytes;
   readonly verifier: Bytes;
@@ -35,22 +44,31 @@ export interface NewWay {
   readonly passed: Passed | null;
 }
 
-/** What a passphrase comes to; the same however its letters are composed. */
-export async function pass(passphrase: string, { salt, cost }: Pick<LockHeader, "salt" | "cost">): Promise<Passed> {
-  const price = { N: cost, r: 8, p: 1, dkLen: 64 };
-  const bytes = (await scryptAsync(utf8(passphrase.normalize("NFKC")), salt, price)) as Bytes;
-  return { part: bytes.slice(0, 32), verifier: bytes.slice(32) };
+/** What an opener comes to at this lock; null when it is not what the lock asks for, and could not be the right one. */
+export async function pass(opener: Opener, lock: PassphraseHeader | PasskeyHeader): Promise<Passed | null> {
+  if (typeof opener === "string") return "cost" in lock ? passByPhrase(opener, lock) : null;
+  const isAsked = "credential" in lock && lock.credential === opener.credential && equalBytes(lock.salt, opener.salt);
+  // 32 random bytes need no stretching
+  return isAsked ? split(hkdf(sha256, opener.secret, lock.salt, PASSKEY, 64) as Bytes) : null;
 }
 
-/** Makes a new way to `storeKey`, with parts nobody has seen yet; with a passphrase it leads nowhere without it. */
+/** The same however the letters are composed. */
+async function passByPhrase(passphrase: string, { salt, cost }: PassphraseHeader): Promise<Passed> {
+  const price = { N: cost, r: 8, p: 1, dkLen: 64 };
+  return split((await scryptAsync(utf8(passphrase.normalize("NFKC")), salt, price)) as Bytes);
+}
+
+const split = (bytes: Bytes): Passed => ({ part: bytes.slice(0, 32), verifier: bytes.slice(32) });
+
+/** Makes a new way to `storeKey`, with parts nobody has seen yet; with a lock it leads nowhere without what opens that. */
 export async function makeWay(
   platformKey: CryptoKey,
   storeKey: Bytes,
-  lock: { readonly passphrase: string; readonly minutes: number; readonly cost?: number | undefined } | null,
+  lock: { readonly opener: Opener; readonly minutes: number; readonly cost?: number | undefined } | null,
 ): Promise<NewWay> {
   const [part, secret, share] = [randomBytes(32), randomBytes(32), randomBytes(32)];
-  const header = lock === null ? null : { salt: randomBytes(16), cost: lock.cost ?? COST, minutes: lock.minutes };
-  const passed = lock === null || header === null ? null : await pass(lock.passphrase, header);
+  const header = lock && { ...headerFor(lock.opener, lock.cost ?? COST), minutes: lock.minutes };
+  const passed = lock && header && (await pass(lock.opener, header));
   const wrapping = await wrappingKey({ share, local: { part, secret }, passed });
   const way = {
     local: await sealAt(platformKey, LOCAL, concat(part, secret)),
@@ -58,6 +76,12 @@ export async function makeWay(
     lock: header,
   };
   return { way, secret, share, passed };
+}
+
+function headerFor(opener: Opener, cost: number): PassphraseHeader | PasskeyHeader {
+  if (typeof opener === "string") return { salt: randomBytes(16), cost };
+  const { credential, salt } = opener;
+  return { credential, salt };
 }
 
 /** This browser's part of a way; `undefined` when it is another browser's or damaged. */

@@ -7,9 +7,9 @@ import { fromBase64url, randomBytes, toBase64url } from "../../../schemas/bytes.
 import { isRefusal, Refusal } from "../../../schemas/refusal.ts";
 import type { Door } from "../api.ts";
 import { newSealingKey, sealingKey } from "./cipher.ts";
-import type { HeaderPlace, SealHeader, Way } from "./header.ts";
-import { followWay, makeWay, type NewWay, openLocal, pass } from "./keys.ts";
-import { PASSPHRASE_CHARACTERS } from "./limits.ts";
+import { type HeaderPlace, type PasskeyHeader, passkeyOf, type SealHeader, type Way } from "./header.ts";
+import { followWay, makeWay, type NewWay, type Opener, openLocal, pass } from "./keys.ts";
+import { PASSKEY_BYTES, PASSPHRASE_CHARACTERS } from "./limits.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 type Change = v.InferInput<typeof body.ShareChangeBody>;
@@ -27,9 +27,10 @@ export interface SealOptions {
   readonly cost?: number;
 }
 
-/** An app lock as it stands: it shuts after so many minutes without a touch. */
+/** An app lock as it stands: it shuts after so many minutes without a touch, and opens by this passkey; null: by its passphrase. */
 export interface LockView {
   readonly minutes: number;
+  readonly passkey: PasskeyHeader | null;
 }
 
 /** What is open: the store's key, and the parts that led to it. */
@@ -66,14 +67,14 @@ export class Seal implements Sealing {
   }
 
   /**
-   * Opens a profile with the server's share.
-   * @throws {Refusal} forbidden (reason `guarded`) — a passphrase is needed; (`wrong`, with how many are `left` and `retryAfter` in ms) — it
-   * was another one; (`locked`) — there was the last; rate_limited (reason `passphrase`) — too early for another try; not_found — the server
-   * has never heard of this profile; device_revoked, tenant_suspended; unavailable, internal — no answer
+   * Opens a profile with the server's share. Every refusal but not_found says which `way` of the header it was about.
+   * @throws {Refusal} forbidden (reason `guarded`) — what opens the lock is needed; (`wrong`, with how many tries are `left` and `retryAfter`
+   * in ms) — it was another one; (`locked`) — there was the last; rate_limited (reason `passphrase`) — too early for another try; not_found —
+   * the server has never heard of this profile; device_revoked, tenant_suspended; unavailable, internal — no answer
    */
-  static async open(options: SealOptions, header: SealHeader, passphrase: string | null): Promise<Seal> {
+  static async open(options: SealOptions, header: SealHeader, opener: Opener | null): Promise<Seal> {
     for (const way of header.ways) {
-      const opened = await open(options, { header, way, passphrase });
+      const opened = await open(options, { header, way, opener });
       if (opened === undefined) continue;
       const settled: SealHeader = { ...header, ways: [way] };
       if (header.ways.length > 1) await options.headers.setHeader(settled);
@@ -90,7 +91,7 @@ export class Seal implements Sealing {
   /** Null without an app lock. */
   get lock(): LockView | null {
     const { lock } = this.#opened.way;
-    return lock && { minutes: lock.minutes };
+    return lock && { minutes: lock.minutes, passkey: passkeyOf(lock) };
   }
 
   introduce: Sealing["introduce"] = async () => {
@@ -108,18 +109,20 @@ export class Seal implements Sealing {
   }
 
   /**
-   * Puts the app lock on, or another passphrase in the place of `current`.
-   * @throws {Refusal} malformed (reason `passphrase`) — too short; as {@link open} when `current` is not the present one; unavailable — it
-   * may be on or not, and trying again makes it so
+   * Puts the app lock on, or another passphrase or passkey in the place of `current`.
+   * @throws {Refusal} malformed (reason `passphrase`) — too short; (`secret`) — no 32 bytes of a passkey; as {@link open} when `current` is not
+   * the present one; unavailable — it may be on or not, and trying again makes it so
    */
-  async guard(wanted: { passphrase: string; minutes: number; current: string | null }): Promise<void> {
-    const { passphrase, minutes, current } = wanted;
-    if (passphrase.length < PASSPHRASE_CHARACTERS) throw new Refusal("malformed", { reason: "passphrase" });
-    await this.#change({ passphrase, minutes, cost: this.#options.cost }, current);
+  async guard(wanted: { opener: Opener; minutes: number; current: Opener | null }): Promise<void> {
+    const { opener, minutes, current } = wanted;
+    if (typeof opener === "string") {
+      if (opener.length < PASSPHRASE_CHARACTERS) throw new Refusal("malformed", { reason: "passphrase" });
+    } else if (opener.secret.length !== PASSKEY_BYTES) throw new Refusal("malformed", { reason: "secret" });
+    await this.#change({ opener, minutes, cost: this.#options.cost }, current);
   }
 
   /** Takes the app lock off. @throws {Refusal} as {@link guard} */
-  unguard(current: string): Promise<void> {
+  unguard(current: Opener): Promise<void> {
     return this.#change(null, current);
   }
 
@@ -133,11 +136,11 @@ export class Seal implements Sealing {
     this.#opened = { ...this.#opened, way: changed };
   }
 
-  async #change(lock: Parameters<typeof makeWay>[2], current: string | null): Promise<void> {
+  async #change(lock: Parameters<typeof makeWay>[2], current: Opener | null): Promise<void> {
     if (this.#pending !== null) await this.#settle(this.#pending);
     const { header, way, secret, share, storeKey } = this.#opened;
     // Asked of the server, where wrong ones are counted
-    if (way.lock !== null && (await open(this.#options, { header, way, passphrase: current })) === undefined) {
+    if (way.lock !== null && (await open(this.#options, { header, way, opener: current })) === undefined) {
       throw new Refusal("not_found");
     }
     const next = await makeWay(header.platformKey, storeKey, lock);
@@ -181,28 +184,40 @@ export class Seal implements Sealing {
 /** Answers after which nobody knows whether something was done. */
 const UNCERTAIN: ReadonlySet<string> = new Set(["unavailable", "internal"]);
 
+interface Attempt {
+  readonly header: SealHeader;
+  readonly way: Way;
+  readonly opener: Opener | null;
+}
+
 /** Follows one way; `undefined` when the server has never heard of it. */
-async function open(
-  { door }: SealOptions,
-  { header, way, passphrase }: { header: SealHeader; way: Way; passphrase: string | null },
-): Promise<Opened | undefined> {
-  if (way.lock !== null && passphrase === null) throw new Refusal("forbidden", { reason: "guarded" });
+async function open({ door }: SealOptions, attempt: Attempt): Promise<Opened | undefined> {
+  const { header, way } = attempt;
+  try {
+    return await follow(door, attempt);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    if (error.code === "not_found") return undefined;
+    throw new Refusal(error.code, { ...error.detail, way: header.ways.indexOf(way) });
+  }
+}
+
+async function follow(door: SealOptions["door"], { header, way, opener }: Attempt): Promise<Opened> {
+  const passed = way.lock === null || opener === null ? null : await pass(opener, way.lock);
+  // Where a change was cut off, only the server knows which of two locks is on: it is asked first, which is no try
+  if (way.lock !== null && passed === null && header.ways.length === 1) {
+    throw new Refusal("forbidden", { reason: "guarded" });
+  }
   const local = await openLocal(header.platformKey, way);
   if (local === undefined) throw new Error("the seal's header is damaged");
-  const passed = way.lock === null || passphrase === null ? null : await pass(passphrase, way.lock);
   const { secret } = local;
   const verifier = passed && toBase64url(passed.verifier);
-  try {
-    const answer = await door.openShare({ secret: toBase64url(secret), verifier });
-    const share = fromBase64url(answer.share) ?? new Uint8Array();
-    const storeKey = await followWay(way, { share, local, passed });
-    // A server that answers with another share than it was given
-    if (storeKey === undefined) throw new Error("the share does not open the store");
-    return { header, way, secret, share, storeKey };
-  } catch (error) {
-    if (isRefusal(error) && error.code === "not_found") return undefined;
-    throw error;
-  }
+  const answer = await door.openShare({ secret: toBase64url(secret), verifier });
+  const share = fromBase64url(answer.share) ?? new Uint8Array();
+  const storeKey = await followWay(way, { share, local, passed });
+  // A server that answers with another share than it was given
+  if (storeKey === undefined) throw new Error("the share does not open the store");
+  return { header, way, secret, share, storeKey };
 }
 
 function hashOf(secret: Bytes): string {

@@ -3,7 +3,8 @@
 import { isRefusal, REFUSALS, type Refusal, type RefusalCode } from "../../../schemas/refusal.ts";
 import type { Clock } from "../clock.ts";
 import type { Store } from "../store.ts";
-import type { HeaderPlace, SealHeader } from "./header.ts";
+import { type HeaderPlace, type PasskeyHeader, passkeyOf, type SealHeader } from "./header.ts";
+import type { Opener } from "./keys.ts";
 import { Seal, type SealOptions } from "./seal.ts";
 
 /** The server is asked again after this long, in ms, longer each time: whoever was cut off is not alone. */
@@ -12,7 +13,7 @@ const AGAIN = { least: 1_000, most: 30_000 };
 /** A profile's database as it is: sealed rows and a clear header. */
 export type ClosedProfile = Store & HeaderPlace;
 
-/** How the last passphrase fared: it was wrong, with so many tries `left`; it came too soon; or there are no more. Times in ms. */
+/** How the last try fared: it was wrong, with so many tries `left`; it came too soon; or there are no more. Times in ms. */
 export interface TryView {
   readonly kind: "wrong" | "early" | "locked";
   readonly left: number;
@@ -20,11 +21,11 @@ export interface TryView {
 }
 
 /**
- * What keeps a profile closed. `guarded`: the app lock wants its passphrase; `unreachable`: the server has not answered yet, and is asked
+ * What keeps a profile closed. `guarded`: the app lock wants its passkey or, null, its passphrase; `unreachable`: the server has not answered yet, and is asked
  * again; `shut`: it will not be opened again.
  */
 export type Gate =
-  | { readonly kind: "guarded"; readonly tried: TryView | null }
+  | { readonly kind: "guarded"; readonly tried: TryView | null; readonly passkey: PasskeyHeader | null }
   | { readonly kind: "unreachable" }
   | { readonly kind: "shut"; readonly code: RefusalCode };
 
@@ -35,8 +36,8 @@ export interface UnlockOptions {
   readonly cost?: SealOptions["cost"];
   readonly clock: Clock;
   readonly onGate: (gate: Gate) => void;
-  /** The next passphrase somebody enters, if ever. */
-  readonly passphrase: () => Promise<string>;
+  /** What somebody opens the lock with next, if ever. */
+  readonly opener: () => Promise<Opener>;
   /** Told `online` when the network is back. */
   readonly network: Pick<EventTarget, "addEventListener" | "removeEventListener">;
   /** Resolves when nobody wants the profile here any more. */
@@ -57,10 +58,9 @@ export async function unlock(options: UnlockOptions): Promise<OpenProfile | unde
   const { openProfile, onGate, unwanted } = options;
   let profile = await openProfile();
   const header = await profile.header();
-  let passphrase: string | null = null;
+  let opener: Opener | null = null;
   for (let attempts = 0; ; attempts++) {
-    const attempt =
-      header === undefined ? undefined : await tryOpen(sealOptions(profile, options), { header, passphrase });
+    const attempt = header === undefined ? undefined : await tryOpen(sealOptions(profile, options), { header, opener });
     if (header === undefined || attempt === undefined) {
       // Whatever is in it was never introduced to the server and is of nobody
       await profile.destroy();
@@ -68,16 +68,16 @@ export async function unlock(options: UnlockOptions): Promise<OpenProfile | unde
       return { profile, seal: await Seal.begin(sealOptions(profile, options)) };
     }
     if (attempt instanceof Seal) return { profile, seal: attempt };
-    const gate = gateOf(attempt);
+    const gate = gateOf(attempt, header);
     if (attempt.code === "device_revoked") profile = await wipe(profile, openProfile);
     onGate(gate);
-    if (gate.kind === "guarded") passphrase = null;
+    if (gate.kind === "guarded") opener = null;
     const next = await Promise.race([unwanted, waitFor({ gate, attempts }, options)]);
     if (next === undefined) {
       await profile.close();
       return undefined;
     }
-    passphrase = next.passphrase ?? passphrase;
+    opener = next.opener ?? opener;
   }
 }
 
@@ -88,24 +88,26 @@ function sealOptions(headers: ClosedProfile, { door, cost }: UnlockOptions): Sea
 /** Undefined for a profile that the server was never heard to have let in, and has not. */
 async function tryOpen(
   options: SealOptions,
-  { header, passphrase }: { header: SealHeader; passphrase: string | null },
+  { header, opener }: { header: SealHeader; opener: Opener | null },
 ): Promise<Seal | Pick<Refusal, "code" | "detail"> | undefined> {
   try {
-    return await Seal.open(options, header, passphrase);
+    return await Seal.open(options, header, opener);
   } catch (error) {
     if (!isRefusal(error)) throw error;
     return error.code === "not_found" && !header.accepted ? undefined : error;
   }
 }
 
-function gateOf({ code, detail }: Pick<Refusal, "code" | "detail">): Gate {
+function gateOf({ code, detail }: Pick<Refusal, "code" | "detail">, { ways }: SealHeader): Gate {
   const retryAfter = Number(detail.retryAfter ?? 0);
+  const lock = ways[Number(detail.way)]?.lock ?? null;
+  const guarded = { kind: "guarded", passkey: lock && passkeyOf(lock) } as const;
   if (code === "rate_limited" && detail.reason === "passphrase") {
-    return { kind: "guarded", tried: { kind: "early", left: 0, retryAfter } };
+    return { ...guarded, tried: { kind: "early", left: 0, retryAfter } };
   }
-  if (code === "forbidden" && detail.reason === "guarded") return { kind: "guarded", tried: null };
+  if (code === "forbidden" && detail.reason === "guarded") return { ...guarded, tried: null };
   if (code === "forbidden" && (detail.reason === "wrong" || detail.reason === "locked")) {
-    return { kind: "guarded", tried: { kind: detail.reason, left: Number(detail.left ?? 0), retryAfter } };
+    return { ...guarded, tried: { kind: detail.reason, left: Number(detail.left ?? 0), retryAfter } };
   }
   return REFUSALS[code].remedy === "retry" ? { kind: "unreachable" } : { kind: "shut", code };
 }
@@ -113,9 +115,9 @@ function gateOf({ code, detail }: Pick<Refusal, "code" | "detail">): Gate {
 /** What is asked for next; never, once it is shut. */
 async function waitFor(
   { gate, attempts }: { gate: Gate; attempts: number },
-  { passphrase, network, clock }: UnlockOptions,
-): Promise<{ readonly passphrase: string | null }> {
-  if (gate.kind === "guarded") return { passphrase: await passphrase() };
+  { opener, network, clock }: UnlockOptions,
+): Promise<{ readonly opener: Opener | null }> {
+  if (gate.kind === "guarded") return { opener: await opener() };
   if (gate.kind === "shut") return new Promise(() => undefined);
   const { promise, resolve } = Promise.withResolvers<void>();
   const longest = Math.min(AGAIN.most, AGAIN.least * 2 ** attempts);
@@ -125,7 +127,7 @@ async function waitFor(
   await promise;
   cancel();
   network.removeEventListener("online", online);
-  return { passphrase: null };
+  return { opener: null };
 }
 
 /**

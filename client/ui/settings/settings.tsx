@@ -1,8 +1,9 @@
 // Owns the page of everything about the company and this browser. It is loaded only when somebody goes there.
 
-import { For, type JSX, Show } from "solid-js";
+import { type JSX, Show } from "solid-js";
 import { type Language, language, speak, t } from "../language.ts";
 import { Icon } from "../parts/icon.tsx";
+import { Segments } from "../parts/segments.tsx";
 import { up } from "../route.ts";
 import { useSession } from "../session.ts";
 import { type Theme, theme, wear } from "../theme.ts";
@@ -13,30 +14,6 @@ import { Members } from "./members.tsx";
 import { Passkeys } from "./passkeys.tsx";
 import { Data } from "./policy.tsx";
 import { Recovery } from "./recovery.tsx";
-
-/** A row of buttons of which one is pressed. */
-function Segments<Value extends string>(props: {
-  label: string;
-  values: readonly Value[];
-  names: Readonly<Record<Value, string>>;
-  value: Value;
-  onChange: (value: Value) => void;
-}): JSX.Element {
-  return (
-    <fieldset class="segments-field">
-      <legend>{props.label}</legend>
-      <div class="segments">
-        <For each={props.values}>
-          {(each) => (
-            <button type="button" aria-pressed={props.value === each} onClick={() => props.onChange(each)}>
-              {props.names[each]}
-            </button>
-          )}
-        </For>
-      </div>
-    </fieldset>
-  );
-}
 
 const LANGUAGES: readonly Language[] = ["de", "en"];
 const THEMES: readonly Theme[] = ["auto", "light", "dark"];

@@ -262,7 +262,7 @@ export const de = {
   deviceRevokeQuestion: (name: string) => `„${name}“ abmelden?`,
   deviceRevokeHelp: "Das Gerät ist sofort ausgeschlossen. Das lässt sich nicht zurücknehmen.",
   deviceRevoked: "Abgemeldet",
-  deviceLockedOut: "Gesperrt nach zu vielen falschen Passphrasen",
+  deviceLockedOut: "Gesperrt nach zu vielen falschen Versuchen",
   deviceRelease: "Freigeben",
   dataTitle: "Daten und Löschung",
   dataPlace: "Speicherort",
@@ -468,17 +468,36 @@ export const de = {
     "Ihre Nachrichten liegen auf diesem Gerät versiegelt. Ein Teil des Schlüssels liegt beim Server, damit ein gestohlenes Gerät nichts verrät.",
   unreachableWaiting: "Es geht von selbst weiter, sobald der Server erreichbar ist.",
   guardedTitle: "Kuvert ist gesperrt",
-  guardedLead: "Geben Sie die Passphrase Ihrer App-Sperre ein.",
-  guardedOpen: "Entsperren",
-  guardedWrong: (left: number) =>
-    `Das war nicht die richtige Passphrase. ${left === 1 ? "Ein Versuch bleibt" : `${left} Versuche bleiben`}.`,
+  guardedPassphrase: {
+    lead: "Geben Sie die Passphrase Ihrer App-Sperre ein.",
+    open: "Entsperren",
+    wrong: (left: number) =>
+      `Das war nicht die richtige Passphrase. ${left === 1 ? "Ein Versuch bleibt" : `${left} Versuche bleiben`}.`,
+    out: "Die Passphrase wurde zu oft falsch eingegeben. Geben Sie diesen Browser in den Einstellungen eines Ihrer anderen Geräte wieder frei, oder beginnen Sie hier neu.",
+    forgot: "Passphrase vergessen?",
+    forgotHelp:
+      "Ohne Passphrase lässt sich hier nichts mehr lesen. Beginnen Sie neu: Über ein anderes Ihrer Geräte oder mit Ihren 24 Wörtern kommt alles zurück. Was in diesem Browser liegt, wird gelöscht.",
+  },
+  guardedPasskey: {
+    lead: "Der Passkey Ihrer App-Sperre öffnet Kuvert in diesem Browser.",
+    open: "Mit Passkey entsperren",
+    wrong: (left: number) =>
+      `Der Passkey hat auf diesem Weg nicht das richtige Geheimnis gegeben. Nehmen Sie ihn so, wie Sie ihn angelegt haben. ${left === 1 ? "Ein Versuch bleibt" : `${left} Versuche bleiben`}.`,
+    out: "Es wurde zu oft falsch versucht. Geben Sie diesen Browser in den Einstellungen eines Ihrer anderen Geräte wieder frei, oder beginnen Sie hier neu.",
+    forgot: "Passkey nicht mehr da?",
+    forgotHelp:
+      "Ohne diesen Passkey lässt sich hier nichts mehr lesen. Beginnen Sie neu: Über ein anderes Ihrer Geräte oder mit Ihren 24 Wörtern kommt alles zurück. Was in diesem Browser liegt, wird gelöscht.",
+  },
+  guardedTrouble: {
+    unsupported:
+      "Dieser Browser kann hier keinen Passkey verwenden. Über ein anderes Ihrer Geräte oder mit Ihren 24 Wörtern kommen Sie an Ihre Nachrichten.",
+    no_prf:
+      "Der Passkey gibt hier nicht heraus, was die Sperre öffnet (es fehlt die Erweiterung PRF). Nehmen Sie ihn so, wie Sie ihn angelegt haben.",
+    taken: "Diesen Passkey gibt es schon.",
+    off: "Der Passkey dieser Sperre hat nicht geantwortet. Das zählt nicht als Versuch.",
+  },
   guardedEarly: "Nach mehreren falschen Versuchen braucht der nächste etwas Geduld.",
   guardedWait: (time: string) => `Der nächste Versuch ist in ${time} möglich.`,
-  guardedOut:
-    "Die Passphrase wurde zu oft falsch eingegeben. Geben Sie diesen Browser in den Einstellungen eines Ihrer anderen Geräte wieder frei, oder beginnen Sie hier neu.",
-  guardedForgot: "Passphrase vergessen?",
-  guardedForgotHelp:
-    "Ohne Passphrase lässt sich hier nichts mehr lesen. Beginnen Sie neu: Über ein anderes Ihrer Geräte oder mit Ihren 24 Wörtern kommt alles zurück. Was in diesem Browser liegt, wird gelöscht.",
   passphrase: "Passphrase",
   passphraseCurrent: "Bisherige Passphrase",
   passphraseNew: "Neue Passphrase",
@@ -487,14 +506,29 @@ export const de = {
   passphraseOther: "Die beiden Eingaben sind verschieden.",
   lockTitle: "App-Sperre",
   lockLead:
-    "Kuvert fragt in diesem Browser nach einer Passphrase: beim Öffnen, und wenn eine Weile niemand etwas getan hat.",
+    "Kuvert fragt in diesem Browser nach einer Passphrase oder einem Passkey: beim Öffnen, und wenn eine Weile niemand etwas getan hat.",
   lockOn: "Sperre einschalten",
   lockOff: "Sperre ausschalten",
-  lockChange: "Passphrase ändern",
+  lockChange: "Passphrase oder Passkey ändern",
   lockNow: "Jetzt sperren",
   lockAfter: "Sperren nach",
   lockForgetting:
     "Wer die Passphrase vergisst, kommt nur über ein anderes Gerät oder mit den 24 Wörtern wieder an die Nachrichten.",
+  lockBy: "Entsperren mit",
+  lockKinds: { passphrase: "Passphrase", passkey: "Passkey" },
+  lockCurrentPasskey: "Zuerst fragt Ihr Browser nach dem bisherigen Passkey.",
+  lockPasskeyLead:
+    "Ihr Browser fragt Sie nach Fingerabdruck, Gesicht oder PIN, gleich und bei jedem Entsperren. Der Passkey gilt nur für diese Sperre und bringt keine Sicherung zurück.",
+  lockLosing:
+    "Wer den Passkey verliert, kommt nur über ein anderes Gerät oder mit den 24 Wörtern wieder an die Nachrichten.",
+  lockPasskeyName: (name: string) => `App-Sperre, ${name}`,
+  lockTrouble: {
+    unsupported: "Dieser Browser kann hier keine Passkeys verwenden. Nehmen Sie eine Passphrase.",
+    no_prf:
+      "Dieser Passkey könnte die Sperre nicht öffnen (es fehlt die Erweiterung PRF) und wurde nicht verwendet. Nehmen Sie eine Passphrase oder einen anderen Passkey.",
+    taken: "Diesen Passkey gibt es schon. Nehmen Sie eine Passphrase.",
+    off: "Es wurde kein Passkey angelegt.",
+  },
   endedTitle: "Dieser Browser ist abgemeldet",
   endedRevoked: "Dieses Gerät wurde abgemeldet und hat keinen Zugriff mehr.",
   endedRemoved: "Sie gehören nicht mehr zu diesem Unternehmen, oder es gibt das Unternehmen nicht mehr.",

@@ -256,7 +256,7 @@ export const en: Words = {
   deviceRevokeQuestion: (name) => `Sign out “${name}”?`,
   deviceRevokeHelp: "The device is shut out at once. This cannot be undone.",
   deviceRevoked: "Signed out",
-  deviceLockedOut: "Locked after too many wrong passphrases",
+  deviceLockedOut: "Locked after too many wrong tries",
   deviceRelease: "Release",
   dataTitle: "Data and deletion",
   dataPlace: "Kept in",
@@ -452,17 +452,35 @@ export const en: Words = {
     "Your messages are sealed on this device. Part of the key is kept by the server, so that a stolen device gives nothing away.",
   unreachableWaiting: "This carries on by itself as soon as the server can be reached.",
   guardedTitle: "Kuvert is locked",
-  guardedLead: "Enter the passphrase of your app lock.",
-  guardedOpen: "Unlock",
-  guardedWrong: (left) =>
-    `That was not the right passphrase. ${left === 1 ? "One try is left" : `${left} tries are left`}.`,
+  guardedPassphrase: {
+    lead: "Enter the passphrase of your app lock.",
+    open: "Unlock",
+    wrong: (left) => `That was not the right passphrase. ${left === 1 ? "One try is left" : `${left} tries are left`}.`,
+    out: "The passphrase was wrong too many times. Release this browser in the settings of one of your other devices, or start afresh here.",
+    forgot: "Forgotten the passphrase?",
+    forgotHelp:
+      "Without the passphrase nothing can be read here any more. Start afresh: another of your devices or your 24 words bring everything back. What is kept in this browser will be deleted.",
+  },
+  guardedPasskey: {
+    lead: "The passkey of your app lock opens Kuvert in this browser.",
+    open: "Unlock with passkey",
+    wrong: (left) =>
+      `The passkey did not give the right secret this way. Use it the way you made it. ${left === 1 ? "One try is left" : `${left} tries are left`}.`,
+    out: "There were too many wrong tries. Release this browser in the settings of one of your other devices, or start afresh here.",
+    forgot: "Passkey no longer there?",
+    forgotHelp:
+      "Without this passkey nothing can be read here any more. Start afresh: another of your devices or your 24 words bring everything back. What is kept in this browser will be deleted.",
+  },
+  guardedTrouble: {
+    unsupported:
+      "This browser cannot use a passkey here. Another of your devices or your 24 words get you to your messages.",
+    no_prf:
+      "Here the passkey does not give out what opens the lock (the PRF extension is missing). Use it the way you made it.",
+    taken: "This passkey is there already.",
+    off: "The passkey of this lock did not answer. That does not count as a try.",
+  },
   guardedEarly: "After several wrong tries the next one takes some patience.",
   guardedWait: (time) => `The next try is possible in ${time}.`,
-  guardedOut:
-    "The passphrase was wrong too many times. Release this browser in the settings of one of your other devices, or start afresh here.",
-  guardedForgot: "Forgotten the passphrase?",
-  guardedForgotHelp:
-    "Without the passphrase nothing can be read here any more. Start afresh: another of your devices or your 24 words bring everything back. What is kept in this browser will be deleted.",
   passphrase: "Passphrase",
   passphraseCurrent: "Present passphrase",
   passphraseNew: "New passphrase",
@@ -471,13 +489,27 @@ export const en: Words = {
   passphraseOther: "The two entries differ.",
   lockTitle: "App lock",
   lockLead:
-    "Kuvert asks for a passphrase in this browser: when it is opened, and when nobody has done anything for a while.",
+    "Kuvert asks for a passphrase or a passkey in this browser: when it is opened, and when nobody has done anything for a while.",
   lockOn: "Turn on the lock",
   lockOff: "Turn off the lock",
-  lockChange: "Change passphrase",
+  lockChange: "Change passphrase or passkey",
   lockNow: "Lock now",
   lockAfter: "Lock after",
   lockForgetting: "Whoever forgets the passphrase gets at the messages only with another device or the 24 words.",
+  lockBy: "Unlock with",
+  lockKinds: { passphrase: "Passphrase", passkey: "Passkey" },
+  lockCurrentPasskey: "First your browser asks for the present passkey.",
+  lockPasskeyLead:
+    "Your browser asks for fingerprint, face or PIN, now and at every unlocking. The passkey is for this lock only and brings back no backup.",
+  lockLosing: "Whoever loses the passkey gets at the messages only with another device or the 24 words.",
+  lockPasskeyName: (name) => `App lock, ${name}`,
+  lockTrouble: {
+    unsupported: "This browser cannot use passkeys here. Use a passphrase.",
+    no_prf:
+      "This passkey could not open the lock (the PRF extension is missing) and was not used. Use a passphrase or another passkey.",
+    taken: "This passkey is there already. Use a passphrase.",
+    off: "No passkey was made.",
+  },
   endedTitle: "This browser is signed out",
   endedRevoked: "This device has been signed out and has no access any more.",
   endedRemoved: "You no longer belong to this company, or the company no longer exists.",

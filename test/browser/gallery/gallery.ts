@@ -10,11 +10,14 @@ import { scene } from "./scenes.ts";
 
 const query = new URLSearchParams(location.search);
 const engine = createFakeEngine(scene(query.get("scene") ?? "busy"));
+const PASSKEY = { credential: "AAAA", salt: new Uint8Array(16) };
 const GATES: Readonly<Record<string, Place>> = {
   unreachable: { kind: "unreachable" },
-  guarded: { kind: "guarded", tried: null },
-  wrong: { kind: "guarded", tried: { kind: "wrong", left: 4, retryAfter: 60_000 } },
-  locked: { kind: "guarded", tried: { kind: "locked", left: 0, retryAfter: 0 } },
+  guarded: { kind: "guarded", passkey: null, tried: null },
+  wrong: { kind: "guarded", passkey: null, tried: { kind: "wrong", left: 4, retryAfter: 60_000 } },
+  locked: { kind: "guarded", passkey: null, tried: { kind: "locked", left: 0, retryAfter: 0 } },
+  passkey: { kind: "guarded", passkey: PASSKEY, tried: null },
+  "passkey-wrong": { kind: "guarded", passkey: PASSKEY, tried: { kind: "wrong", left: 9, retryAfter: 0 } },
   shut: { kind: "shut", code: "device_revoked" },
 };
 const asked = query.get("place") ?? "here";
@@ -31,7 +34,8 @@ render(
         onPlace: (listener: (place: Place) => void) => listener(place),
         take: () => undefined,
         lock: {
-          view: () => (minutes === null ? null : { minutes: Number(minutes) }),
+          view: () =>
+            minutes === null ? null : { minutes: Number(minutes), passkey: query.has("by") ? PASSKEY : null },
           on: () => undefined,
           open: async () => undefined,
           shut: () => undefined,

@@ -50,6 +50,11 @@ export class Authenticator {
     await this.#session.send("WebAuthn.addCredential", { authenticatorId: this.#id, credential });
   }
 
+  /** Forgets every passkey. */
+  async clear(): Promise<void> {
+    await this.#session.send("WebAuthn.clearCredentials", { authenticatorId: this.#id });
+  }
+
   /** Makes the browser around it a new, empty one: everything that any page has stored is gone, only the authenticator stays. */
   async emptyBrowser(url: string): Promise<void> {
     await this.#page.goto("about:blank");
