@@ -13,13 +13,18 @@ const migrations = "workers/directory/migrations";
 // The assets binding insists on a folder, built or not.
 mkdirSync("dist/ui", { recursive: true });
 
+/** How long a state may take to come, in ms; it says nothing of how long it should. */
+const patience = { poll: { timeout: 20_000 } } as const;
+
 const unit: TestProjectConfiguration = {
   test: {
     name: "unit",
     include: ["test/schemas/**/*.test.ts", "test/client/**/*.test.ts", "test/scripts/**/*.test.ts"],
     environment: "node",
     // Some count in thousands; a busy machine needs its time.
-    testTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    expect: patience,
     maxWorkers: CORES,
     sequence: { groupOrder: 0 },
   },
@@ -43,8 +48,8 @@ const workers: TestProjectConfiguration = {
     name: "workers",
     include: ["test/workers/**/*.test.ts"],
     setupFiles: ["test/workers/support/set-up.ts"],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     maxWorkers: CORES,
     sequence: { groupOrder: 0 },
   },
@@ -57,8 +62,7 @@ const real = {
   maxWorkers: Math.min(CORES + 1, 4),
   testTimeout: 120_000,
   hookTimeout: 120_000,
-  // How long a state may take to come; it says nothing of how long it should.
-  expect: { poll: { timeout: 20_000 } },
+  expect: patience,
   // Real processes and clocks on a shared machine: one more try there, none where a person looks.
   retry: process.env.CI === undefined ? 0 : 1,
   sequence: { groupOrder: 1 },

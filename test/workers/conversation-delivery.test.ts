@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { type EnvelopesFrame, MailboxServerFrame, type Nudge, type WelcomeItem } from "../../schemas/frames.ts";
 import { LIMITS } from "../../schemas/policy.ts";
 import { MailboxObject } from "../../workers/mailbox/object.ts";
+import { eventually } from "./support/eventually.ts";
 import { Line } from "./support/line.ts";
 import { type Device, device, type Peer, Room } from "./support/room.ts";
 
@@ -28,7 +29,7 @@ async function mail(room: Room, who: Device): Promise<{ nudges: Nudge[]; welcome
 }
 
 /** Resolves when everything up to `seq` is in the log. */
-const stored = (peer: Peer, seq: number) => vi.waitFor(async () => expect((await peer.pull(seq)).head).toBe(seq));
+const stored = (peer: Peer, seq: number) => eventually(async () => expect((await peer.pull(seq)).head).toBe(seq));
 
 const outbox = (room: Room) =>
   runInDurableObject(room.stub, (_, { storage }) =>
@@ -147,7 +148,7 @@ describe("nudges", () => {
     await second.socket.closed;
     const before = (await mail(room, other)).nudges.at(-1)?.n ?? 0;
     for (let turn = 0; turn < 3; turn++) await first.send(1, `${turn}`);
-    await vi.waitFor(async () => expect(await outbox(room)).toEqual([]));
+    await eventually(async () => expect(await outbox(room)).toEqual([]));
     const [nudge] = (await mail(room, other)).nudges;
     expect(nudge).toEqual({ n: before + 1, about: { kind: "conversation", conversation: room.conversation, seq: 2 } });
     const back = await room.enter(other, 4);
@@ -156,7 +157,7 @@ describe("nudges", () => {
     back.socket.close();
     await back.socket.closed;
     await first.send(1, "again");
-    await vi.waitFor(async () => expect((await mail(room, other)).nudges[0]?.n).toBe(before + 2));
+    await eventually(async () => expect((await mail(room, other)).nudges[0]?.n).toBe(before + 2));
   });
 
   test("D39: whoever is let in is told at once, and once, before any commit adds a device", async () => {
@@ -166,7 +167,7 @@ describe("nudges", () => {
     for (let turn = 0; turn < 2; turn++) {
       await room.stub.admit({ by: room.founder.member, member: late.member });
     }
-    await vi.waitFor(async () => expect(await outbox(room)).toEqual([]));
+    await eventually(async () => expect(await outbox(room)).toEqual([]));
     const about = { kind: "conversation", conversation: room.conversation, seq: 1 };
     expect((await mail(room, late)).nudges).toEqual([{ n: 1, about }]);
     expect(first.socket.unread()).toEqual([]);
@@ -178,14 +179,14 @@ describe("nudges", () => {
     await first.send(1, "did you get this?");
     await second.until(2);
     second.socket.close();
-    await vi.waitFor(async () => expect((await mail(room, other)).nudges.at(-1)?.n).toBe(before + 1));
+    await eventually(async () => expect((await mail(room, other)).nudges.at(-1)?.n).toBe(before + 1));
   });
 });
 
 describe("effects", () => {
   test("D30: a welcome waits in the mailbox of every added device, with the place in the log it belongs to", async () => {
     const { room, other, first } = await two();
-    await vi.waitFor(async () => expect(await outbox(room)).toEqual([]));
+    await eventually(async () => expect(await outbox(room)).toEqual([]));
     const [welcome] = (await mail(room, other)).welcomes;
     const { envelopes } = await first.pull(0);
     expect(welcome).toMatchObject({
@@ -202,7 +203,7 @@ describe("effects", () => {
       throw new Error("no line");
     });
     const { room } = await Room.full(other);
-    await vi.waitFor(async () => expect(await outbox(room)).toMatchObject([{ attempts: 1 }]));
+    await eventually(async () => expect(await outbox(room)).toMatchObject([{ attempts: 1 }]));
     expect(await runInDurableObject(room.stub, (_, { storage }) => storage.getAlarm())).toBeLessThan(
       Date.now() + 3_000,
     );
@@ -223,7 +224,7 @@ describe("effects", () => {
     const { room } = await Room.full(...others);
     const parcels = () =>
       runInDurableObject(room.stub, (_, { storage }) => storage.sql.exec("SELECT n FROM parcels").toArray().length);
-    await vi.waitFor(async () => expect(await outbox(room)).toHaveLength(3));
+    await eventually(async () => expect(await outbox(room)).toHaveLength(3));
     expect(await parcels()).toBe(1);
     fault.mockRestore();
     const now = Date.now();

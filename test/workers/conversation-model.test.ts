@@ -8,6 +8,7 @@ import { randomBytes, toHex } from "../../schemas/bytes.ts";
 import { readHeader } from "../../schemas/envelope.ts";
 import type { CommitFrame, SendFrame } from "../../schemas/frames.ts";
 import { readGroupId } from "../../schemas/ids.ts";
+import { eventually } from "./support/eventually.ts";
 import { Follower } from "./support/follower.ts";
 import { privateMessage } from "./support/mls-bytes.ts";
 import { device, Room } from "./support/room.ts";
@@ -122,15 +123,12 @@ class Life {
   }
 
   async #settle(): Promise<void> {
-    await vi.waitFor(
-      () => {
-        expect(this.followers.map(({ fault }) => fault)).toEqual(this.followers.map(() => undefined));
-        expect(this.followers.every(({ answered }) => answered)).toBe(true);
-        expect(new Set(this.followers.map(({ cursor }) => cursor)).size).toBe(1);
-        expect(this.followers[0]?.cursor).toBeGreaterThan(0);
-      },
-      { timeout: 10_000, interval: 5 },
-    );
+    await eventually(() => {
+      expect(this.followers.map(({ fault }) => fault)).toEqual(this.followers.map(() => undefined));
+      expect(this.followers.every(({ answered }) => answered)).toBe(true);
+      expect(new Set(this.followers.map(({ cursor }) => cursor)).size).toBe(1);
+      expect(this.followers[0]?.cursor).toBeGreaterThan(0);
+    });
   }
 
   /** An object that sleeps already cannot be evicted, so it is woken first. */

@@ -4,6 +4,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { utf8 } from "../../schemas/bytes.ts";
 import { type CommitFrame, MailboxServerFrame } from "../../schemas/frames.ts";
+import { eventually } from "./support/eventually.ts";
 import { Line } from "./support/line.ts";
 import { publicCommit } from "./support/mls-bytes.ts";
 import { type Device, device, type Peer, Room } from "./support/room.ts";
@@ -173,13 +174,10 @@ describe("D40: what came before a reset is kept for whoever can still read it", 
     expect((await peer.pull(1)).envelopes.map(({ seq }) => seq)).toEqual([2, 3]);
     peer.confirm(3);
     const again = await room.enter(room.founder, 3);
-    await vi.waitFor(
-      async () => {
-        await runDurableObjectAlarm(room.stub);
-        expect((await again.resumeAgain()).first).toBe(4);
-      },
-      { timeout: 10_000 },
-    );
+    await eventually(async () => {
+      await runDurableObjectAlarm(room.stub);
+      expect((await again.resumeAgain()).first).toBe(4);
+    });
   });
 
   test("D40: also for one that it welcomes, which reads on in the new group; it is nudged until it comes", async () => {
@@ -211,13 +209,10 @@ describe("D40: what came before a reset is kept for whoever can still read it", 
     await room.stub.dismiss({ by: room.founder.member, role: "member", member: gone.member });
     const again = await room.enter(room.founder, 2);
     later(31_000);
-    await vi.waitFor(
-      async () => {
-        await runDurableObjectAlarm(room.stub);
-        expect((await again.resumeAgain()).first).toBe(3);
-      },
-      { timeout: 10_000 },
-    );
+    await eventually(async () => {
+      await runDurableObjectAlarm(room.stub);
+      expect((await again.resumeAgain()).first).toBe(3);
+    });
   });
 });
 
@@ -228,7 +223,7 @@ test("E43: of several that notice at the same time one begins anew, and the othe
   for (const peer of peers) peer.socket.say(reset(peer));
   const codes = () =>
     peers.flatMap((peer) => peer.socket.unread().flatMap((frame) => (frame.type === "refused" ? [frame.code] : [])));
-  await vi.waitFor(() => expect(codes()).toEqual(["stale_generation", "stale_generation", "stale_generation"]));
+  await eventually(() => expect(codes()).toEqual(["stale_generation", "stale_generation", "stale_generation"]));
   expect((await first.resumeAgain()).head).toMatchObject({ seq: 2, generation: 1, epoch: 1 });
 });
 

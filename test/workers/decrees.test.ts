@@ -6,6 +6,7 @@ import { type ConversationId, newId, type TenantId } from "../../schemas/ids.ts"
 import { DEFAULT_POLICY } from "../../schemas/policy.ts";
 import { isRefusal } from "../../schemas/refusal.ts";
 import { conversationStub, heraldStub, mailboxStub } from "../../workers/residency.ts";
+import { eventually } from "./support/eventually.ts";
 import { call, closingOf, decide, env, openSocket, type Person, signIn, signUp, suspend } from "./support/people.ts";
 import { device, Room } from "./support/room.ts";
 import { newWorld } from "./support/world.ts";
@@ -208,7 +209,7 @@ describe("policy", () => {
     const { owner, conversation } = await newWorld();
     await opened(`/api/conversations/${conversation}/socket`, owner);
     await call("PATCH", "/api/tenant", { token: owner.token, body: { policy } });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await charterOf(owner.tenant, conversation)).toEqual({ revision: 2, policy, suspended: 0 });
     });
     await confirmed(owner.tenant);

@@ -8,6 +8,7 @@ import { MailboxServerFrame } from "../../schemas/frames.ts";
 import { type ConversationId, newId } from "../../schemas/ids.ts";
 import { LIMITS } from "../../schemas/policy.ts";
 import { ConversationObject } from "../../workers/conversation/object.ts";
+import { eventually } from "./support/eventually.ts";
 import { Line } from "./support/line.ts";
 import { type Device, device, Room, refusedBy } from "./support/room.ts";
 
@@ -206,7 +207,7 @@ describe("access", () => {
     );
     const again = await Line.open(mailbox, room.claims(who), MailboxServerFrame);
     expect(await again.closed).toEqual({ code: 4000, reason: "device_revoked" });
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const peer = await room.connect(who);
       expect(await peer.socket.closed).toEqual({ code: 4000, reason: "device_revoked" });
     });
@@ -232,7 +233,7 @@ describe("access", () => {
     await mailbox.expel({ device: room.founder.device, conversations: [room.conversation] });
     const attempts = () =>
       runInDurableObject(mailbox, (_, { storage }) => storage.sql.exec("SELECT attempts FROM effects").toArray());
-    await vi.waitFor(async () => expect(await attempts()).toEqual([{ attempts: 1 }]));
+    await eventually(async () => expect(await attempts()).toEqual([{ attempts: 1 }]));
     await evictDurableObject(mailbox);
     fault.mockRestore();
     const now = Date.now();

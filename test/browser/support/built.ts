@@ -32,7 +32,9 @@ export async function serveFiles(files: Files): Promise<ServedPage> {
     const { pathname } = new URL(url, "http://built");
     const path = files.has(pathname) ? pathname : "/index.html";
     const type = TYPES[path.split(".").at(-1) ?? ""] ?? "text/plain";
-    response.writeHead(200, { "content-type": type, "cache-control": "no-store" });
+    // Once compiled, a script is not compiled again for every screen of the same browser
+    const caching = path === "/index.html" ? "no-store" : "max-age=3600";
+    response.writeHead(200, { "content-type": type, "cache-control": caching });
     response.end(files.get(path));
   });
   server.listen(0, "127.0.0.1");
