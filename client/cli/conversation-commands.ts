@@ -36,7 +36,7 @@ export const conversations: Command = {
           view.expiresIn === null ? "" : formatDuration(view.expiresIn),
           marks(view),
           formatTime(view.activeAt),
-          view.state,
+          view.held?.reason === "outside" ? "outside" : view.state,
           shortId(view.id),
         ]),
       ),

@@ -1,4 +1,4 @@
-// Owns how findings about keys, and about a conversation that is stopped, are told on the command line: one sentence each, on standard error.
+// Owns how findings about keys, and about a conversation that is stopped or shut, are told on the command line: one sentence each, on standard error.
 
 import type { ConversationView, FindingView, LogFault, Snapshot } from "../engine/view.ts";
 import { memberName, nameOf } from "./choose.ts";
@@ -32,6 +32,12 @@ const FAULTS: Record<LogFault, string> = {
   contradicted: "the server has shown others something else in it than here",
   forked: "the server has separated its people; others may not be able to read what was written last",
 };
+
+/** One sentence for a conversation that this device has long not got into. */
+export function outsideSentence(snapshot: Snapshot, view: ConversationView): string {
+  const name = printable(nameOf(snapshot, view));
+  return `this device does not get into "${name}" at the moment: nothing new is read and what is written waits; it keeps trying. Use another device, or ask your administrators`;
+}
 
 /** One sentence for a conversation that is stopped. */
 export function faultSentence(snapshot: Snapshot, view: ConversationView, fault: LogFault): string {

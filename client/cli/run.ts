@@ -6,7 +6,7 @@ import type { Engine, Snapshot } from "../engine/view.ts";
 import type { Command, Printer, ServerContext } from "./command.ts";
 import { help, type Invocation, parseCommandLine } from "./command-line.ts";
 import { EXIT, Failure, failureLine, toFailure } from "./failure.ts";
-import { faultSentence, findingSentence } from "./findings.ts";
+import { faultSentence, findingSentence, outsideSentence } from "./findings.ts";
 import { chooseServer, forgetServer, makeFolder, profileFolder, rememberedServer, rememberServer } from "./profile.ts";
 import { paintFor } from "./terminal.ts";
 
@@ -122,6 +122,7 @@ function warn({ err }: World, snapshot: Snapshot): void {
   for (const finding of snapshot.findings) err.write(`kuvert: attention: ${findingSentence(snapshot, finding)}\n`);
   for (const view of snapshot.conversations) {
     if (view.fault !== null) err.write(`kuvert: attention: ${faultSentence(snapshot, view, view.fault)}\n`);
+    if (view.held?.reason === "outside") err.write(`kuvert: attention: ${outsideSentence(snapshot, view)}\n`);
   }
 }
 

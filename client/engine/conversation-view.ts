@@ -6,7 +6,7 @@ import { holdOf } from "./hold.ts";
 import { FOR_GOOD } from "./marks.ts";
 import { intentView, messageView } from "./message-view.ts";
 import { decodeRecord, type MessageRecord, overlaid, type Settings } from "./records.ts";
-import type { ConversationView, MessageView } from "./view.ts";
+import type { ConversationView, HoldView, MessageView } from "./view.ts";
 
 const PAGE = 100;
 
@@ -47,9 +47,14 @@ export function conversationView(conversation: Conversation, draft: string): Con
     draft,
     last,
     activeAt,
-    held: state === "active" ? holdOf(conversation.ledger) : null,
+    held: holdView(conversation),
     ...settingsOf(conversation),
   };
+}
+
+function holdView(conversation: Conversation): HoldView | null {
+  if (conversation.isOutside) return { reason: "outside", members: [] };
+  return conversation.ledger.record.state === "active" ? holdOf(conversation.ledger) : null;
 }
 
 /** Lines oldest first, at most `limit`, ending before the line `before` or at the newest. */

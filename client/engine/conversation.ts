@@ -96,8 +96,13 @@ export class Conversation {
     if (this.#over) return true;
     if (this.#isRecovering) return false;
     const caughtUp = !this.#line.wanted || this.#caughtUp;
-    const done = !this.hasWork || this.#wayBack.isResting || this.#isHeld;
+    const done = !this.hasWork || this.#wayBack.isResting || this.#wayBack.isLong || this.#isHeld;
     return caughtUp && done && this.ledger.idle && this.consent.idle;
+  }
+
+  /** This device has long tried to get into the group, and is not in. */
+  get isOutside(): boolean {
+    return !this.#over && this.#wayBack.isLong;
   }
 
   /** Something is to be fetched or sent. */
@@ -338,6 +343,7 @@ export class Conversation {
       const { lost, cursor, generation } = this.ledger.record;
       // What lies between is of no use to a device that is in no group yet, and cannot be had by one that comes too late for it
       const leaps = generation === null || frame.first > cursor + 1;
+      if (lost) await this.#wayBack.seek();
       if (lost && leaps && !this.#line.live) this.#wayBack.ask({ leaps });
     } else if (frame.type === "delivered") this.#arrivals.deliver(frame.seq);
     else if (frame.type === "behind") this.#line.pull(record.cursor);
@@ -371,6 +377,7 @@ export class Conversation {
     if (this.ledger.record.outdated) await this.#arrivals.lose();
     const { outbox, record } = this.ledger;
     if (this.#arrivals.isWaiting) return;
+    if (record.lost) await this.#wayBack.seek();
     if (record.lost && !outbox.open.some(({ wish }) => isWayBack(wish))) this.#wayBack.ask({ leaps: false });
     await this.#departures.pump();
   }

@@ -62,6 +62,7 @@ export async function enter(
     state: "active",
     founded: true,
     lost: false,
+    soughtAt: null,
     generation,
     cursor: item.seq,
     hash: item.hash,

@@ -191,7 +191,7 @@ function takeChange(
     draft.set({ members: before.filter((member) => member !== reading.me), state: "ended", unread: 0 });
   } else draft.set(present(draft));
   if (outcome.own && isWayBack(own?.wish)) {
-    draft.set({ lost: false, state: "active" });
+    draft.set({ lost: false, soughtAt: null, state: "active" });
     draft.missed = true;
   }
   const isReset = outcome.own && own?.wish?.kind === "reset";

@@ -80,6 +80,8 @@ export interface ConversationRecord {
   readonly activeAt: number;
   /** The group cannot follow the log any more: let ourselves in again. */
   readonly lost: boolean;
+  /** Since when a way back in has been looked for, by the local clock in ms; null or absent unless `lost`. */
+  readonly soughtAt?: number | null;
   /** This store is an older copy of itself: keys it still holds have been used. Nothing is sealed before the device has let itself in anew. */
   readonly outdated: boolean;
   readonly successors?: readonly Successor[];

@@ -53,7 +53,7 @@ export async function pass(
   await succeed(ledger, draft, next.generation);
   draft.group = group;
   const { members, absent } = present(draft);
-  draft.set({ members, absent, generation: next.generation, lost: group?.live == null });
+  draft.set({ members, absent, generation: next.generation, lost: group?.live == null, soughtAt: null });
   const added = members.filter((member) => !before.includes(member));
   if (added.length > 0) show(draft, envelope, { kind: "added", members: added });
   return true;

@@ -27,10 +27,11 @@ export type KeyState = "unknown" | "known" | "verified" | "changed";
 
 /**
  * Why nothing is sent for now. `changed`: a person had verified these members' keys, they are others now, and a person has to look; `leaving`: devices
- * of these members are out and have not been taken out of the group yet, which needs nobody's help.
+ * of these members are out and have not been taken out of the group yet, which needs nobody's help; `outside`: this device has long tried to get
+ * (back) into the conversation's group and is not in, so that nothing is received either.
  */
 export interface HoldView {
-  readonly reason: "changed" | "leaving";
+  readonly reason: "changed" | "leaving" | "outside";
   readonly members: readonly MemberId[];
 }
 

@@ -17,6 +17,8 @@ const UNTOLD = 4_000;
 const FOUNDER_WITHIN = 60_000;
 /** A device that this one does not believe may be believed later; after so many tries somebody put it there. */
 const MOST_DISBELIEF = 6;
+/** A device that has looked for the way back for so long says so, in ms; after a restart not before it has looked again for a moment. */
+const LONG = { ever: 120_000, now: 5_000 };
 
 type GroupInfoAnswer = Extract<ServerFrame, { type: "group_info" }>;
 
@@ -53,6 +55,8 @@ export class WayBack {
   #notBefore = 0;
   #absentSince: number | null = null;
   #disbelief = 0;
+  /** From when on a person is told that this device does not get in, by the local clock; null while it does not look. */
+  #tellsFrom: number | null = null;
 
   constructor(ledger: Ledger, parts: Parts) {
     this.#ledger = ledger;
@@ -62,6 +66,32 @@ export class WayBack {
   /** It led nowhere just now, and is tried again later. */
   get isResting(): boolean {
     return this.#isResting;
+  }
+
+  /** This device has not got in for long, whether the server keeps it out or nobody can let it in: a person has to know. */
+  get isLong(): boolean {
+    const { record, surroundings } = this.#ledger;
+    return record.lost && this.#tellsFrom !== null && surroundings.clock.now() >= this.#tellsFrom;
+  }
+
+  /** It is looked for now; only within a turn of the ledger. */
+  async seek(): Promise<void> {
+    const { record, surroundings } = this.#ledger;
+    const { clock } = surroundings;
+    if (this.#tellsFrom !== null && record.soughtAt != null) return;
+    const now = clock.now();
+    const since = record.soughtAt ?? now;
+    if (record.soughtAt == null) {
+      const draft = this.#ledger.draft();
+      draft.set({ soughtAt: since });
+      await this.#ledger.save(draft);
+    }
+    const wait = Math.max(since + LONG.ever - now, LONG.now);
+    this.#tellsFrom = now + wait;
+    clock.after(wait, () => {
+      surroundings.live.changed();
+      surroundings.review();
+    });
   }
 
   /** Nothing that was asked before will be answered. */

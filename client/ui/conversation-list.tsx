@@ -46,6 +46,9 @@ function LastLine(props: { conversation: ConversationView }): JSX.Element {
       <Match when={props.conversation.state === "broken"}>
         <span class="row-note warning">{t().broken}</span>
       </Match>
+      <Match when={props.conversation.held?.reason === "outside"}>
+        <span class="row-note warning">{t().outside}</span>
+      </Match>
       <Match when={props.conversation.last}>
         {(last) => (
           <span class="row-note">

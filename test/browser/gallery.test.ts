@@ -17,6 +17,7 @@ import { serveGallery } from "./support/gallery-server.ts";
 
 const TEAM = "cTeamxxxxxxxxxxxxxxxxA";
 const BEN = "cBenxxxxxxxxxxxxxxxxxA";
+const FRIEDA = "cFriedaxxxxxxxxxxxxxxA";
 const LONG = "cLongxxxxxxxxxxxxxxxxA";
 
 interface Screen {
@@ -168,6 +169,16 @@ const SCREENS: readonly Screen[] = [
     act: press(/Sicherheitsnummer mit|Safety number with/),
   },
   { name: "changed-key", path: `/c/${BEN}?scene=changed`, shows: ["Gesendet wird erst", "Nothing is sent until"] },
+  {
+    name: "outside",
+    path: `/c/${BEN}?scene=outside`,
+    shows: ["Dieses Gerät kommt gerade nicht in die Unterhaltung", "This device does not get into the conversation"],
+  },
+  {
+    name: "outside-joining",
+    path: `/c/${FRIEDA}?scene=outside`,
+    shows: ["Dieses Gerät kommt gerade nicht in die Unterhaltung", "This device does not get into the conversation"],
+  },
   {
     name: "changed-key-safety",
     path: `/c/${BEN}?scene=changed`,

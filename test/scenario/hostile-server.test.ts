@@ -3,10 +3,12 @@
 
 import { cpSync, rmSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { run } from "../../client/cli/run.ts";
 import type { ClientFrame, Envelope, WelcomeItem } from "../../schemas/frames.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import { Company, type Person } from "../support/company.ts";
 import { eachWithCompany } from "../support/hooks.ts";
+import { LeapingClock } from "../support/leaping-clock.ts";
 import { RealServer } from "../support/real-server.ts";
 import { again, isCommit, RewrittenLog } from "../support/rewritten-log.ts";
 import type { Incoming } from "../support/tampered-socket.ts";
@@ -371,6 +373,92 @@ describe("M7: a server that was put back to an earlier day", () => {
       await own.dispose();
       rmSync(copy, { recursive: true, force: true });
     }
+  });
+});
+
+describe("M9: a device is kept out by a server that swallows its way back", () => {
+  const MINUTE = 60_000;
+
+  /** Bert is put back to an older copy of his profile, so that he has to let himself in anew; the server lets none of that through. */
+  async function shutOut() {
+    const { anna, bert, id } = await four();
+    await bert.settled();
+    await bert.close();
+    const copy = bert.copy();
+    await bert.open();
+    await bert.engine.send(id, "zwei");
+    await anna.shows(id, ["vorher", "zwei"]);
+    await bert.settled();
+    await bert.close();
+    bert.putBack(copy);
+    const clock = new LeapingClock();
+    let swallowed = 0;
+    let isShut = true;
+    const outgoing = (frame: ClientFrame): readonly ClientFrame[] => {
+      if (!isShut || frame.type !== "commit") return [frame];
+      swallowed += 1;
+      return [];
+    };
+    await bert.open({ clock, tampering: { outgoing } });
+    await until(() => swallowed > 0);
+    return { anna, bert, id, clock, outgoing, letIn: () => (isShut = false), tries: () => swallowed };
+  }
+
+  test("C49: it says so after a while, goes on trying, keeps what is written, and stops saying so once it is in", async () => {
+    const { anna, bert, id, clock, letIn } = await shutOut();
+    expect(view(bert, id)).toMatchObject({ state: "active", held: null });
+    await bert.engine.send(id, "drei");
+    let told = false;
+    bert.engine.on(({ type }) => {
+      told ||= type === "snapshot" && view(bert, id)?.held?.reason === "outside";
+    });
+    clock.leap(3 * MINUTE);
+    await until(() => told);
+    expect(view(bert, id)).toMatchObject({ state: "active", held: { reason: "outside", members: [] } });
+    expect((await bert.lines(id)).at(-1)).toMatchObject({ state: "waiting", body: { text: "drei" } });
+    // Nothing is on its way that anybody could wait for
+    await bert.settled();
+    letIn();
+    bert.cut();
+    await anna.shows(id, ["vorher", "zwei", "drei"]);
+    await until(() => view(bert, id)?.held === null);
+    await anna.engine.send(id, "vier");
+    await expect.poll(async () => (await bert.texts(id)).at(-1), PATIENCE).toBe("vier");
+  });
+
+  test("C49: after a restart it says so again a moment after it has tried again, and a command line says it on standard error", async () => {
+    const { anna, bert, id, clock, outgoing, tries } = await shutOut();
+    clock.leap(3 * MINUTE);
+    await until(() => view(bert, id)?.held?.reason === "outside");
+    await bert.close();
+    const before = tries();
+    const later = new LeapingClock();
+    later.leap(4 * MINUTE);
+    let said = "";
+    let out = "";
+    const code = await run({
+      argv: ["--profile", bert.folder, "--server", bert.server, "--timeout", "60s", "conversations"],
+      env: {},
+      out: { write: (text) => (out += text) },
+      err: { write: (text) => (said += text) },
+      now: Date.now,
+      interrupted: new AbortController().signal,
+      readInput: async () => "",
+      ask: async () => "",
+      open: () => bert.open({ clock: later, tampering: { outgoing } }),
+    });
+    expect(code).toBe(0);
+    expect(tries()).toBeGreaterThan(before);
+    expect(out).toMatch(/Backstube .* outside /);
+    expect(said).toContain('kuvert: attention: this device does not get into "Backstube" at the moment');
+    await bert.close();
+    await bert.open();
+    // What was said before it is in, it cannot read
+    await bert.engine.send(id, "drei");
+    await anna.shows(id, ["vorher", "zwei", "drei"]);
+    await anna.engine.send(id, "vier");
+    await expect.poll(async () => (await bert.texts(id)).at(-1), PATIENCE).toBe("vier");
+    expect(view(bert, id)?.held).toBeNull();
   });
 });
 

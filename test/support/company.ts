@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { openSqliteStore } from "../../client/cli/store-sqlite.ts";
+import type { Clock } from "../../client/engine/clock.ts";
 import { openMessenger } from "../../client/engine/messenger.ts";
 import type { Store, Write } from "../../client/engine/store.ts";
 import type { Engine, MessageView } from "../../client/engine/view.ts";
@@ -24,6 +25,7 @@ export interface Opening {
   readonly fetch?: typeof fetch;
   /** The server never gets this device's key packages. */
   readonly withoutStock?: boolean;
+  readonly clock?: Clock;
   /** Every request waits for this first. */
   readonly beforeRequest?: (method: string, path: string) => Promise<void>;
   /** Every write waits for this first. */
@@ -95,6 +97,7 @@ export class Person {
       store: storeThrough(real, (writes) => this.#write(real, writes, opening)),
       server: this.server,
       kind: "terminal",
+      ...(opening.clock && { clock: opening.clock }),
       WebSocket: offline ? (nowhere as unknown as typeof WebSocket) : WebSocket,
       log: (where, error) => this.faults.push(`${where}: ${String(error)}`),
       fetch: offline ? nowhere : late,

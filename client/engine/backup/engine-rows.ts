@@ -49,6 +49,7 @@ function packConversation(value: Uint8Array): Bytes | null {
     generation: null,
     successors: [],
     lost,
+    soughtAt: null,
     outdated: false,
     fault: null,
     last: null,

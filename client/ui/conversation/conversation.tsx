@@ -95,7 +95,12 @@ export function Conversation(props: { conversation: ConversationView; panel: Pan
           </div>
         </Match>
         <Match when={state() === "joining"}>
-          <p class="empty">{t().joiningTimeline}</p>
+          <Show when={props.conversation.held} fallback={<p class="empty">{t().joiningTimeline}</p>}>
+            <div class="empty">
+              <Icon name="alert" class="large warning" />
+              <p role="status">{t().holdOutside}</p>
+            </div>
+          </Show>
         </Match>
         <Match when={true}>
           <Timeline conversation={props.conversation} sent={sent()} />

@@ -13,11 +13,15 @@ export function Hold(props: { hold: HoldView }): JSX.Element {
   const session = useSession();
   const [looking, setLooking] = createSignal(false);
   const names = () => props.hold.members.map((member) => session.name(member)).join(", ");
+  const text = () => {
+    if (props.hold.reason === "outside") return t().holdOutside;
+    return props.hold.reason === "changed" ? t().holdChanged(names()) : t().holdLeaving(names());
+  };
   const first = () => (props.hold.reason === "changed" ? props.hold.members[0] : undefined);
   return (
     <div class="hold" role="status">
       <Icon name="alert" />
-      <p>{props.hold.reason === "changed" ? t().holdChanged(names()) : t().holdLeaving(names())}</p>
+      <p>{text()}</p>
       <Show when={first()}>
         {(member) => (
           <>

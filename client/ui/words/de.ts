@@ -345,6 +345,9 @@ export const de = {
     `Neuer Schlüssel: ${names}. Den alten hatten Sie verglichen. Gesendet wird erst, wenn Sie nachgesehen haben.`,
   holdLeaving: (names: string) =>
     `Ein abgemeldetes Gerät ist noch in dieser Unterhaltung (${names}). Gesendet wird, sobald es entfernt ist.`,
+  holdOutside:
+    "Dieses Gerät kommt gerade nicht in die Unterhaltung. Es versucht es weiter; Neues sehen Sie hier so lange nicht, und was Sie schreiben, wartet. Bleibt es dabei, nehmen Sie ein anderes Gerät oder fragen Sie die Verwaltung.",
+  outside: "Kein Zugang von diesem Gerät",
   holdLook: "Ansehen",
   cameraPicture: "Bild der Kamera",
   cameraDenied: "Die Kamera steht nicht zur Verfügung. Bitte vergleichen Sie die Ziffern.",

@@ -333,6 +333,9 @@ export const en: Words = {
   holdChanged: (names) => `New key: ${names}. You had compared the old one. Nothing is sent until you have looked.`,
   holdLeaving: (names) =>
     `A signed-out device is still in this conversation (${names}). Messages are sent once it has been removed.`,
+  holdOutside:
+    "This device does not get into the conversation at the moment. It keeps trying; until then you see nothing new here, and what you write waits. If it stays so, use another device or ask your administrators.",
+  outside: "No access from this device",
   holdLook: "Look",
   cameraPicture: "Picture of the camera",
   cameraDenied: "The camera is not available. Please compare the digits.",

@@ -35,6 +35,7 @@ const [anna, ben, carla, deniz, emil, frieda] = members.map((member) => member.i
 
 const TEAM = id<ConversationId>("cTeam");
 const BEN = id<ConversationId>("cBen");
+const FRIEDA = id<ConversationId>("cFrieda");
 const noon = new Date().setHours(12, 0, 0, 0);
 const now = Date.now();
 const anybody = { revoked: false, member: null, byOperator: false } as const;
@@ -216,6 +217,12 @@ const SNAPSHOTS: Readonly<Record<string, Snapshot>> = {
       each.id === BEN ? { ...each, held: { reason: "changed", members: [ben] } } : each,
     ),
     members: members.map((each) => (each.id === ben ? { ...each, key: "changed" } : each)),
+  },
+  outside: {
+    ...ready,
+    conversations: conversations.map((each) =>
+      each.id === BEN || each.id === FRIEDA ? { ...each, held: { reason: "outside", members: [] } } : each,
+    ),
   },
   findings: {
     ...ready,
