@@ -124,22 +124,19 @@ export class Fleet {
     }
   }
 
-  /** Shuts a device out for ever, by another one of its member. */
+  /** Shuts a device out for ever, by another one of its member; a process that is of no more use comes home. */
   async revoke(unit: Unit, by: Unit): Promise<void> {
     unit.revoked = true;
     await by.person.engine.revokeDevice(unit.device).catch(() => {
       unit.revoked = false;
     });
+    if (unit.revoked && unit.apart) await this.#bringHome(unit);
   }
 
   /** Everything that is down comes up in this process, nothing is tampered with any more, and all are caught up with everything. */
   async calm(timeout: number): Promise<void> {
     Object.assign(this.weather, { drop: 0, repeat: 0 });
-    for (const unit of this.units) {
-      if (unit.revoked && !unit.apart) continue;
-      unit.apart = false;
-      await this.reopen(unit);
-    }
+    for (const unit of this.units) if (!unit.revoked) await this.#bringHome(unit);
     await this.settled(timeout);
   }
 
@@ -160,6 +157,11 @@ export class Fleet {
 
   dispose(): Promise<void> {
     return this.#company.dispose();
+  }
+
+  async #bringHome(unit: Unit): Promise<void> {
+    unit.apart = false;
+    await this.reopen(unit);
   }
 
   #board(owner: number, person: Person): Unit {
