@@ -3,7 +3,7 @@
 import * as v from "valibot";
 import { decodeCbor, encodeCbor } from "./cbor.ts";
 import { bytesOf } from "./credential.ts";
-import { ConversationId } from "./ids.ts";
+import { ConversationId, MemberId } from "./ids.ts";
 import { LIMITS } from "./policy.ts";
 
 const Time = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -44,13 +44,19 @@ const Mark = v.strictObject({
 });
 export type Mark = v.InferOutput<typeof Mark>;
 
-/** So many marks travel together at most. */
+/** What a person has decided about another one's key: compared, or that taken back. Of two, the one made later (`at`) stands. */
+const Comparison = v.strictObject({ member: MemberId, identityKey: bytesOf(32), verified: v.boolean(), at: Time });
+export type Comparison = v.InferOutput<typeof Comparison>;
+
+/** So many marks travel together at most, and so many comparisons. */
 export const MOST_MARKS = 256;
+export const MOST_COMPARISONS = 128;
 
 /** What a member's devices tell each other in the conversation of the member with itself. `asks`: whoever has more is to tell it. */
 const MarksContent = v.strictObject({
   type: v.literal("marks"),
   marks: v.pipe(v.array(Mark), v.maxLength(MOST_MARKS)),
+  comparisons: v.optional(v.pipe(v.array(Comparison), v.maxLength(MOST_COMPARISONS)), []),
   asks: v.boolean(),
   ...shared,
 });

@@ -271,6 +271,9 @@ function isMessage(intent: IntentRecord): intent is Message {
 /** What a wish says to those who read it. */
 function saidBy(wish: CompleteWish) {
   if (wish.kind === "text") return { type: wish.kind, text: wish.text, expiresIn: wish.expiresIn };
-  if (wish.kind === "marks") return { type: wish.kind, marks: [...wish.marks], asks: wish.asks };
+  if (wish.kind === "marks") {
+    const { kind, marks, comparisons, asks } = wish;
+    return { type: kind, marks: [...marks], comparisons: [...comparisons], asks };
+  }
   return { type: wish.kind, title: wish.title, expiresIn: wish.expiresIn };
 }

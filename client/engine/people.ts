@@ -3,6 +3,7 @@
 import { fromBase64url } from "../../schemas/bytes.ts";
 import type { MemberId } from "../../schemas/ids.ts";
 import type { Api } from "./api.ts";
+import { isPerson } from "./comparisons.ts";
 import type { Live } from "./live.ts";
 import { Batch, decodeRecord, type PersonRecord } from "./records.ts";
 import type { Store } from "./store.ts";
@@ -28,7 +29,7 @@ export class People {
 
   /** Opens it with everybody who was known last. */
   static async load(store: Store, live: Live): Promise<People> {
-    const entries = await store.scan("people");
+    const entries = (await store.scan("people")).filter(({ key }) => isPerson(key));
     return new People({ store, live, people: entries.map(({ value }) => decodeRecord<PersonRecord>(value)) });
   }
 

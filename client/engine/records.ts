@@ -1,7 +1,7 @@
 // Owns the shape and the keys of what the engine keeps in its store, except group secrets. Knows no rules and no database.
 
 import { decodeCbor, encodeCbor } from "../../schemas/cbor.ts";
-import type { Mark } from "../../schemas/content.ts";
+import type { Comparison, Mark } from "../../schemas/content.ts";
 import type { ConversationId, DeviceId, MemberId, TenantId } from "../../schemas/ids.ts";
 import type { Policy, Residency, Role } from "../../schemas/policy.ts";
 import type { RefusalCode } from "../../schemas/refusal.ts";
@@ -116,7 +116,12 @@ export interface Settings {
 export type Wish =
   | { readonly kind: "text"; readonly text: string; readonly expiresIn: number | null }
   | ({ readonly kind: "settings" } & Partial<Settings>)
-  | { readonly kind: "marks"; readonly marks: readonly Mark[]; readonly asks: boolean }
+  | {
+      readonly kind: "marks";
+      readonly marks: readonly Mark[];
+      readonly comparisons: readonly Comparison[];
+      readonly asks: boolean;
+    }
   | { readonly kind: "create"; readonly members: readonly MemberId[] }
   | { readonly kind: "add"; readonly members: readonly MemberId[] }
   | { readonly kind: "remove"; readonly member: MemberId }

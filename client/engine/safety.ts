@@ -17,6 +17,10 @@ export interface SafetyOptions {
   readonly account: () => AccountRecord;
   /** The server's time in ms. */
   readonly now: () => number;
+  /** A person decides: the other devices are to hear of it, from the same write on. */
+  readonly decide: (batch: Batch, member: MemberId) => void;
+  /** What was decided is durable. */
+  readonly decided: () => void;
 }
 
 /** The safety numbers of one profile. */
@@ -49,8 +53,10 @@ export class Safety {
     await this.#change((batch) => {
       this.#options.trust.see(batch, seen);
       if (isVerified) this.#options.trust.verify(batch, seen);
-      else this.#options.trust.accept(batch, member);
+      else this.#options.trust.accept(batch, seen);
+      this.#options.decide(batch, member);
     });
+    this.#options.decided();
   }
 
   /** Compares what was scanned from this member's screen; a match counts as compared. @throws {Refusal} not_found — no key is known of this member */
@@ -83,7 +89,6 @@ export class Safety {
   async #change(work: (batch: Batch) => void): Promise<void> {
     const batch = new Batch();
     work(batch);
-    if (batch.empty) return;
     await this.#options.store.write(batch.writes);
     this.#options.trust.settle();
   }

@@ -89,6 +89,7 @@ export class Session {
       time: ServerTime;
       people: People;
       safety: Safety;
+      trust: Trust;
       drafts: Drafts;
       rows: ChangedRows;
       kept: Awaited<ReturnType<typeof Siblings.kept>>;
@@ -99,7 +100,7 @@ export class Session {
     },
   ) {
     const { account, store, server, clock, live, fault } = options;
-    const { time, people, safety, drafts, rows, kept, tokens, keys, findings, after } = parts;
+    const { time, people, safety, trust, drafts, rows, kept, tokens, keys, findings, after } = parts;
     this.#options = options;
     this.#account = account;
     this.#time = time;
@@ -130,6 +131,8 @@ export class Session {
         api: this.api,
         clock,
         time,
+        trust,
+        compared: () => this.conversations.resume(),
         changed: () => {
           this.conversations.review();
           live.changed();
@@ -211,8 +214,19 @@ export class Session {
       fault: (error) => fault("keys", error),
     });
     // The account's own keys are the same for good
-    const safety = new Safety({ store, people, trust, account: () => account, now });
-    const parts = { time, people, safety, drafts, rows, kept, tokens, keys, findings, after };
+    const safety = new Safety({
+      store,
+      people,
+      trust,
+      account: () => account,
+      now,
+      decide: (batch, member) => session.#siblings.decide(batch, member),
+      decided: () => {
+        session.#siblings.decided();
+        session.#safekeeping?.note();
+      },
+    });
+    const parts = { time, people, safety, trust, drafts, rows, kept, tokens, keys, findings, after };
     const session: Session = new Session(options, parts);
     session.#safekeeping = await session.#loadSafekeeping();
     await session.conversations.load();

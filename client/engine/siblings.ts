@@ -1,21 +1,22 @@
-// Owns that the devices of one member agree: what is marked here is told to the others in the conversation of the member with itself, and what
-// they tell is laid over what is known here. Knows neither how that conversation travels nor what marks mean.
+// Owns that the devices of one member agree: what is marked or compared here is told to the others in the conversation of the member with itself,
+// and what they tell is laid over what is known here. Knows neither how that conversation travels nor what marks and comparisons mean.
 
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { concat, toBase64url, utf8 } from "../../schemas/bytes.ts";
 import { encodeCbor } from "../../schemas/cbor.ts";
-import { type Content, type Mark, MOST_MARKS } from "../../schemas/content.ts";
-import type { ConversationId } from "../../schemas/ids.ts";
+import { type Comparison, type Content, type Mark, MOST_COMPARISONS, MOST_MARKS } from "../../schemas/content.ts";
+import type { ConversationId, MemberId } from "../../schemas/ids.ts";
 import type { Api } from "./api.ts";
 import type { Clock } from "./clock.ts";
 import type { Conversation } from "./conversation.ts";
 import type { Draft } from "./draft.ts";
 import type { Ledger } from "./ledger.ts";
 import { adopt, isSet, markOf, merge, settleTold } from "./marks.ts";
-import { type AccountRecord, decodeRecord, encodeRecord } from "./records.ts";
+import { type AccountRecord, type Batch, decodeRecord, encodeRecord } from "./records.ts";
 import type { ServerTime } from "./server-time.ts";
 import type { Store } from "./store.ts";
+import type { Trust } from "./trust.ts";
 
 /** Whoever has something to tell waits this long for more of it, in ms. */
 const CALM = 3_000;
@@ -26,6 +27,7 @@ const LONGEST = 3_600_000;
 
 const UNTOLD = "untold/";
 const HEARD = "heard/";
+const UNTOLD_KEY = "untold-key/";
 const ASKS = { table: "meta", key: "asks-siblings" } as const;
 
 /** What another device of the member told. */
@@ -42,6 +44,7 @@ interface Conversations {
 interface Kept {
   readonly untold: Set<ConversationId>;
   readonly heard: Map<ConversationId, Mark>;
+  readonly untoldKeys: Set<MemberId>;
   readonly asks: boolean;
 }
 
@@ -51,6 +54,9 @@ export interface SiblingsOptions {
   readonly api: Pick<Api, "devices">;
   readonly clock: Clock;
   readonly time: Pick<ServerTime, "now">;
+  readonly trust: Pick<Trust, "hear" | "settle" | "comparisons">;
+  /** Another device has told what was decided about keys. */
+  readonly compared: () => void;
   /** What was muted no longer is, or there is no more to tell. */
   readonly changed: () => void;
   readonly fault: (error: unknown) => void;
@@ -76,6 +82,8 @@ export class Siblings {
   readonly #untold: Set<ConversationId>;
   /** What was told of conversations and is not laid over them yet, as it is in the store. */
   readonly #heard: Map<ConversationId, Mark>;
+  /** Members about whose keys something was decided that the others have yet to hear of, as they are in the store. */
+  readonly #untoldKeys: Set<MemberId>;
   /** Something may have been told that this device never heard. */
   #asks: boolean;
   #conversations: Conversations | null = null;
@@ -94,19 +102,22 @@ export class Siblings {
     this.#options = options;
     this.#untold = kept.untold;
     this.#heard = kept.heard;
+    this.#untoldKeys = kept.untoldKeys;
     this.#asks = kept.asks;
   }
 
   /** What an earlier run has left to do. */
   static async kept(store: Store): Promise<Kept> {
-    const [untold, heard, asks] = await Promise.all([
+    const [untold, heard, untoldKeys, asks] = await Promise.all([
       store.scan("meta", { prefix: UNTOLD }),
       store.scan("meta", { prefix: HEARD }),
+      store.scan("meta", { prefix: UNTOLD_KEY }),
       store.get(ASKS.table, ASKS.key),
     ]);
     return {
       untold: new Set(untold.map(({ key }) => key.slice(UNTOLD.length) as ConversationId)),
       heard: new Map(heard.map(({ key, value }) => [key.slice(HEARD.length) as ConversationId, decodeRecord(value)])),
+      untoldKeys: new Set(untoldKeys.map(({ key }) => key.slice(UNTOLD_KEY.length) as MemberId)),
       asks: asks !== undefined,
     };
   }
@@ -153,15 +164,31 @@ export class Siblings {
       this.#heard.set(mark.conversation, together);
       batch.add({ table: "meta", key: HEARD + mark.conversation, value: encodeRecord(together) });
     }
+    for (const comparison of draft.heard.flatMap(({ comparisons }) => comparisons)) this.#hear(batch, comparison);
     if (draft.heard.some(({ asks }) => asks)) this.#answer(draft);
   }
 
   /** A draft is durable: does what it gives to do. */
   settle({ record, telling, heard }: Draft): void {
     if (record.kind === "self") this.#look(heard.some(({ asks }) => asks) ? this.#someTime() : CALM);
+    if (heard.some(({ comparisons }) => comparisons.length > 0)) {
+      this.#options.trust.settle();
+      this.#options.compared();
+    }
     if (heard.length > 0) this.layOver().catch(this.#options.fault);
     if (telling === null) return;
     this.#watchMutes();
+    this.#look(CALM);
+  }
+
+  /** A person has decided about a member's key: the others are to hear of it, from this write on. */
+  decide(batch: Batch, member: MemberId): void {
+    this.#untoldKeys.add(member);
+    batch.put("meta", UNTOLD_KEY + member, {});
+  }
+
+  /** What was decided is durable. */
+  decided(): void {
     this.#look(CALM);
   }
 
@@ -206,7 +233,7 @@ export class Siblings {
   }
 
   get #hasNews(): boolean {
-    return this.#asks || this.#untold.size > 0;
+    return this.#asks || this.#untold.size > 0 || this.#untoldKeys.size > 0;
   }
 
   /** The conversation with itself, when something can be said in it. */
@@ -221,7 +248,16 @@ export class Siblings {
     batch.put("meta", UNTOLD + id, {});
   }
 
+  /** What is known here already need not be told any more. */
+  #hear(batch: Batch, told: Comparison): void {
+    const { trust } = this.#options;
+    trust.hear(batch, told);
+    const isAgreed = trust.comparisons.find(told.member) === told;
+    if (isAgreed && this.#untoldKeys.delete(told.member)) batch.delete("meta", UNTOLD_KEY + told.member);
+  }
+
   #answer(draft: Draft): void {
+    for (const { member } of this.#options.trust.comparisons.all) this.decide(draft.batch, member);
     for (const { ledger } of this.#conversations?.all ?? []) {
       if (ledger.id !== this.self && isSet(markOf(ledger.record))) this.#owe(draft, ledger.id);
     }
@@ -246,13 +282,22 @@ export class Siblings {
     const ledgers = new Map<ConversationId, Ledger | undefined>();
     for (const id of [...this.#untold].slice(0, MOST_MARKS)) ledgers.set(id, this.#conversations?.find(id)?.ledger);
     const marks = [...ledgers.values()].flatMap((ledger) => (ledger === undefined ? [] : [markOf(ledger.record)]));
+    const { trust, store } = this.#options;
+    const comparisons = [...this.#untoldKeys]
+      .slice(0, MOST_COMPARISONS)
+      .flatMap((id) => trust.comparisons.find(id) ?? []);
     const asks = this.#asks;
-    if (marks.length > 0 || asks) await self.wish({ kind: "marks", marks, asks });
+    if (marks.length > 0 || comparisons.length > 0 || asks)
+      await self.wish({ kind: "marks", marks, comparisons, asks });
     const gone = [...ledgers].flatMap(([id, ledger]) => (ledger === undefined ? [id] : []));
     for (const id of gone) this.#untold.delete(id);
     if (asks) this.#asks = false;
-    const forgotten = gone.map((id) => ({ table: "meta" as const, key: UNTOLD + id, value: null }));
-    await this.#options.store.write([...forgotten, ...(asks ? [{ ...ASKS, value: null }] : [])]);
+    // Decided anew meanwhile: that goes with the next
+    const said = comparisons.filter((each) => trust.comparisons.find(each.member) === each);
+    for (const { member } of said) this.#untoldKeys.delete(member);
+    const keys = [...gone.map((id) => UNTOLD + id), ...said.map(({ member }) => UNTOLD_KEY + member)];
+    const forgotten = keys.map((key) => ({ table: "meta" as const, key, value: null }));
+    await store.write([...forgotten, ...(asks ? [{ ...ASKS, value: null }] : [])]);
     for (const mark of marks) {
       const ledger = ledgers.get(mark.conversation);
       if (ledger !== undefined) await settleTold(ledger, mark);

@@ -1,8 +1,10 @@
-// Owns what this device's person knows of other members' identity keys: since when, whether compared, whether changed. Decides who may be sent
-// to after a change; knows neither where keys come from nor how they are compared.
+// Owns what a person knows of other members' identity keys: since when, whether compared on this device or another of theirs, whether changed.
+// Decides who may be sent to after a change; knows neither where keys come from nor how they are compared.
 
 import { equalBytes } from "../../schemas/bytes.ts";
+import type { Comparison } from "../../schemas/content.ts";
 import type { MemberId } from "../../schemas/ids.ts";
+import { Comparisons } from "./comparisons.ts";
 import { type Batch, type Bytes, decodeRecord } from "./records.ts";
 import type { Store } from "./store.ts";
 
@@ -24,21 +26,23 @@ export type Sighting = "first" | "same" | "changed";
 
 /** Everybody whose key this profile has seen. Changes go into the caller's batch and count once {@link Trust.settle} is called after its write. */
 export class Trust {
+  /** What was decided about keys, by this device's person here and elsewhere. */
+  readonly comparisons: Comparisons;
   readonly #records: Map<MemberId, TrustRecord>;
   readonly #pending = new Map<MemberId, TrustRecord>();
 
-  private constructor(records: Map<MemberId, TrustRecord>) {
+  private constructor(records: Map<MemberId, TrustRecord>, comparisons: Comparisons) {
     this.#records = records;
+    this.comparisons = comparisons;
   }
 
   /** Opens it with all that is in the store. */
   static async load(store: Store): Promise<Trust> {
-    const rows = await store.scan("meta", { prefix: PREFIX });
-    return new Trust(
-      new Map(
-        rows.map(({ key, value }) => [key.slice(PREFIX.length) as MemberId, decodeRecord<TrustRecord>(value)] as const),
-      ),
+    const [rows, comparisons] = await Promise.all([store.scan("meta", { prefix: PREFIX }), Comparisons.load(store)]);
+    const records = rows.map(
+      ({ key, value }) => [key.slice(PREFIX.length) as MemberId, decodeRecord<TrustRecord>(value)] as const,
     );
+    return new Trust(new Map(records), comparisons);
   }
 
   /** Takes in a key under which a member has appeared. `now` by the server's clock. */
@@ -49,13 +53,16 @@ export class Trust {
     const record = this.#newest(member);
     if (record !== undefined && equalBytes(record.identityKey, identityKey)) return "same";
     const key = identityKey.slice() as Bytes;
-    if (record === undefined) {
-      this.#put(batch, member, { state: "known", since: now, identityKey: key });
-      return "first";
+    const said = this.comparisons.find(member);
+    // Compared on another device, which has read on, or had read this far when it was handed over
+    if (said !== undefined && equalBytes(said.identityKey, key)) this.#follow(batch, said, { since: now });
+    else {
+      const wasVerified = said?.verified === true || (record !== undefined && isOrWasVerified(record));
+      const isChange = record !== undefined || wasVerified;
+      const state = isChange ? ({ state: "changed", wasVerified } as const) : ({ state: "known" } as const);
+      this.#put(batch, member, { ...state, since: now, identityKey: key });
     }
-    const wasVerified = record.state === "verified" || (record.state === "changed" && record.wasVerified);
-    this.#put(batch, member, { state: "changed", since: now, wasVerified, identityKey: key });
-    return "changed";
+    return record === undefined ? "first" : "changed";
   }
 
   /** A person has compared this key. False when it is not the one this device has: then nothing was verified. */
@@ -65,17 +72,26 @@ export class Trust {
   ): boolean {
     const record = this.#newest(member);
     if (record === undefined || !equalBytes(record.identityKey, identityKey)) return false;
-    const { since } = record;
-    this.#put(batch, member, { state: "verified", since, verifiedAt: now, identityKey: record.identityKey });
+    this.#decide(batch, member, { record, verified: true, now });
     return true;
   }
 
   /** A person has looked at the change and goes on without comparing; or takes a verification back. */
-  accept(batch: Batch, member: MemberId): void {
+  accept(batch: Batch, { member, now }: { member: MemberId; now: number }): void {
     const record = this.#newest(member);
+    if (record !== undefined) this.#decide(batch, member, { record, verified: false, now });
+  }
+
+  /** Another device of this person tells what was decided there. It counts for the very key that was compared, once this device has it. */
+  hear(batch: Batch, told: Comparison): void {
+    if (!this.comparisons.take(batch, told)) return;
+    const record = this.#newest(told.member);
     if (record === undefined) return;
-    const { since, identityKey } = record;
-    this.#put(batch, member, { state: "known", since, identityKey });
+    if (equalBytes(record.identityKey, told.identityKey)) this.#follow(batch, told, record);
+    // The key before this one was compared there, and nobody has looked at the change yet
+    else if (told.verified && record.state === "changed") {
+      this.#put(batch, told.member, { ...record, wasVerified: true });
+    }
   }
 
   /** How a member's key stands; undefined when none has been seen. */
@@ -98,6 +114,25 @@ export class Trust {
   settle(): void {
     for (const [member, record] of this.#pending) this.#records.set(member, record);
     this.#pending.clear();
+    this.comparisons.settle();
+  }
+
+  /** Never dated before what it replaces. */
+  #decide(
+    batch: Batch,
+    member: MemberId,
+    { record, verified, now }: { record: TrustRecord; verified: boolean; now: number },
+  ): void {
+    const at = Math.max(now, (this.comparisons.find(member)?.at ?? -1) + 1);
+    const comparison = { member, identityKey: record.identityKey, verified, at };
+    this.comparisons.take(batch, comparison);
+    this.#follow(batch, comparison, record);
+  }
+
+  /** The decision is about the key there is. */
+  #follow(batch: Batch, { member, identityKey, verified, at }: Comparison, { since }: { since: number }): void {
+    const state = verified ? ({ state: "verified", verifiedAt: at } as const) : ({ state: "known" } as const);
+    this.#put(batch, member, { ...state, since, identityKey: identityKey.slice() as Bytes });
   }
 
   #newest(member: MemberId): TrustRecord | undefined {
@@ -108,4 +143,8 @@ export class Trust {
     batch.put("meta", PREFIX + member, record);
     this.#pending.set(member, record);
   }
+}
+
+function isOrWasVerified(record: TrustRecord): boolean {
+  return record.state === "verified" || (record.state === "changed" && record.wasVerified);
 }

@@ -216,7 +216,8 @@ test("I5: a directory that names a key the log never had is told of, and the num
   const member = { id: newId<never>(), name: "Anna", role: "member" } as const;
   const identityKeys = (await newMember()).identity;
   const account = () => ({ tenant: { id: tenant }, member, identityKeys }) as never;
-  const safety = new Safety({ store, people, trust, account, now: () => 9 });
+  const [decide, decided] = [() => undefined, () => undefined];
+  const safety = new Safety({ store, people, trust, account, now: () => 9, decide, decided });
   await keys.look();
   await keys.judge([[bert.member, bert.claim.identityKey]]);
   const before = safety.of(bert.member);

@@ -4,7 +4,8 @@ import { createIdentityKeys } from "../../client/engine/group/device-keys.ts";
 import { countUnread, merge } from "../../client/engine/marks.ts";
 import { Batch, messageKey } from "../../client/engine/records.ts";
 import { selfConversation } from "../../client/engine/siblings.ts";
-import { decodeContent, encodeContent, type Mark, MOST_MARKS } from "../../schemas/content.ts";
+import { encodeCbor } from "../../schemas/cbor.ts";
+import { decodeContent, encodeContent, type Mark, MOST_COMPARISONS, MOST_MARKS } from "../../schemas/content.ts";
 import { ConversationId, type MemberId, newId, type TenantId } from "../../schemas/ids.ts";
 import { memoryStore } from "../support/memory-store.ts";
 
@@ -33,7 +34,7 @@ test("G21: the later change stands, and reading never goes back", () => {
   expect(merge(before, after)).toEqual({ ...before, pinned: after.pinned });
 });
 
-test("F5: marks survive their binary form; too many, and times that are none, are refused", () => {
+test("F5: marks and comparisons survive their binary form; too many, and times that are none, are refused", () => {
   const one: Mark = { conversation, readTo: 3, pinned: { is: true, at: 1 }, muted: { until: 0, at: 0 } };
   const shared = {
     asks: true,
@@ -42,12 +43,19 @@ test("F5: marks survive their binary form; too many, and times that are none, ar
     keys: { size: 0, root: new Uint8Array(32) },
   };
   const marks = Array.from({ length: MOST_MARKS }, () => ({ ...one, conversation: newId<ConversationId>() }));
-  const content = { type: "marks" as const, marks, ...shared };
+  const about = () => ({ member: newId<MemberId>(), identityKey: new Uint8Array(32), verified: true, at: Date.now() });
+  const comparisons = Array.from({ length: MOST_COMPARISONS }, about);
+  const content = { type: "marks" as const, marks, comparisons, ...shared };
   const bytes = encodeContent(content);
   expect(bytes.length).toBeLessThan(61_370);
   expect(decodeContent(bytes)).toEqual(content);
   expect(decodeContent(encodeContent({ ...content, marks: [...marks, one] }))).toBeUndefined();
   expect(decodeContent(encodeContent({ ...content, marks: [{ ...one, readTo: -1 }] }))).toBeUndefined();
+  expect(decodeContent(encodeContent({ ...content, comparisons: [...comparisons, about()] }))).toBeUndefined();
+  expect(decodeContent(encodeContent({ ...content, comparisons: [{ ...about(), at: -1 }] }))).toBeUndefined();
+  // As a build before there were comparisons says it
+  const { comparisons: _, ...earlier } = content;
+  expect(decodeContent(encodeCbor(earlier))).toEqual({ ...content, comparisons: [] });
 });
 
 test("G22: every device of a member finds the same conversation with itself, and nobody else does", async () => {

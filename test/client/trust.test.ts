@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { openSqliteStore } from "../../client/cli/store-sqlite.ts";
 import { Batch } from "../../client/engine/records.ts";
@@ -18,7 +19,9 @@ import {
 import type { Store } from "../../client/engine/store.ts";
 import { Trust } from "../../client/engine/trust.ts";
 import { randomBytes, utf8 } from "../../schemas/bytes.ts";
+import type { Comparison } from "../../schemas/content.ts";
 import { idBytes, type MemberId, newId, type TenantId } from "../../schemas/ids.ts";
+import { memoryStore } from "../support/memory-store.ts";
 
 const root = mkdtempSync(join(tmpdir(), "kuvert-trust-"));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -130,7 +133,7 @@ describe("trust", () => {
     expect(trust.blocking([other, member])).toEqual([member]);
     await see(randomBytes(32), 5);
     expect((await Trust.load(store)).blocking([member])).toEqual([member]);
-    await change((batch) => trust.accept(batch, member));
+    await change((batch) => trust.accept(batch, { member, now: 6 }));
     expect(trust.blocking([member])).toEqual([]);
     expect(trust.of(member)).toEqual({ state: "known", since: 5 });
   });
@@ -143,5 +146,74 @@ describe("trust", () => {
     expect((await Trust.load(store)).of(member)).toBeUndefined();
     await change((later) => batch.writes.map((write) => later.add(write)));
     expect(trust.of(member)).toEqual({ state: "known", since: 1 });
+  });
+
+  test("I32: what another device tells counts for the very key that was compared, the later decision stands, also after a restart", async () => {
+    const { store, trust, change, member, first, second, see } = await setUp();
+    const hear = (told: Omit<Comparison, "member">) => change((batch) => trust.hear(batch, { member, ...told }));
+    await see(first, 5);
+    await hear({ identityKey: second, verified: true, at: 6 });
+    expect(trust.of(member)).toEqual({ state: "known", since: 5 });
+    await hear({ identityKey: first, verified: true, at: 8 });
+    for (const one of [trust, await Trust.load(store)]) {
+      expect(one.of(member)).toEqual({ state: "verified", since: 5, verifiedAt: 8 });
+    }
+    await hear({ identityKey: first, verified: false, at: 7 });
+    expect(trust.of(member)).toMatchObject({ state: "verified" });
+    await hear({ identityKey: first, verified: false, at: 9 });
+    expect(trust.of(member)).toEqual({ state: "known", since: 5 });
+    // By a clock that lags behind what it was told
+    await change((batch) => trust.verify(batch, { member, identityKey: first, now: 3 }));
+    expect(trust.of(member)).toEqual({ state: "verified", since: 5, verifiedAt: 10 });
+    expect(trust.comparisons.all).toEqual([{ member, identityKey: first, verified: true, at: 10 }]);
+  });
+
+  test("I32: what was told of a key before this device has it counts once it does; of an earlier key it keeps from sending", async () => {
+    const { store, trust, change, member, first, second, see } = await setUp();
+    const hear = (told: Omit<Comparison, "member">) => change((batch) => trust.hear(batch, { member, ...told }));
+    await hear({ identityKey: first, verified: true, at: 2 });
+    expect(trust.of(member)).toBeUndefined();
+    expect(await see(first, 3)).toBe("first");
+    expect(trust.of(member)).toEqual({ state: "verified", since: 3, verifiedAt: 2 });
+    expect(await see(second, 4)).toBe("changed");
+    expect((await Trust.load(store)).blocking([member])).toEqual([member]);
+    await hear({ identityKey: second, verified: false, at: 5 });
+    expect(trust.of(member)).toEqual({ state: "known", since: 4 });
+
+    // Another member: the change came first, then word that the key before had been compared
+    const other = newId<MemberId>();
+    await change((batch) => trust.see(batch, { member: other, identityKey: first, now: 1 }));
+    await change((batch) => trust.see(batch, { member: other, identityKey: second, now: 2 }));
+    expect(trust.blocking([other])).toEqual([]);
+    await change((batch) => trust.hear(batch, { member: other, identityKey: first, verified: true, at: 1 }));
+    expect(trust.blocking([other])).toEqual([other]);
+    // A device that was handed the decision and finds another key than was compared
+    const third = newId<MemberId>();
+    await change((batch) => trust.hear(batch, { member: third, identityKey: first, verified: true, at: 1 }));
+    expect(await change((batch) => trust.see(batch, { member: third, identityKey: second, now: 2 }))).toBe("first");
+    expect(trust.blocking([third])).toEqual([third]);
+  });
+
+  test("I32: decisions come together to the same, in whichever order and however often devices hear them", async () => {
+    const store = memoryStore();
+    const [member, key, other] = [newId<MemberId>(), new Uint8Array(32), new Uint8Array(32).fill(1)];
+    const told = fc.record({
+      member: fc.constant(member),
+      identityKey: fc.constantFrom(key, other),
+      verified: fc.boolean(),
+      at: fc.nat(3),
+    });
+    const standing = async (all: readonly Comparison[]) => {
+      const trust = await Trust.load(store);
+      trust.see(new Batch(), { member, identityKey: key, now: 0 });
+      for (const each of all) trust.hear(new Batch(), each);
+      trust.settle();
+      return trust.comparisons.all;
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.array(told, { maxLength: 6 }), async (all) => {
+        expect(await standing([...all].reverse())).toEqual(await standing([...all, ...all]));
+      }),
+    );
   });
 });

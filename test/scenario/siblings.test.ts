@@ -7,7 +7,7 @@ import { sign } from "../../client/engine/group/device-keys.ts";
 import { type ConversationRecord, decodeRecord } from "../../client/engine/records.ts";
 import { selfConversation } from "../../client/engine/siblings.ts";
 import { createTokens } from "../../client/engine/token.ts";
-import type { ConversationView } from "../../client/engine/view.ts";
+import type { ConversationView, KeyState } from "../../client/engine/view.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import type { Company, Person } from "../support/company.ts";
 import { eachWithCompany } from "../support/hooks.ts";
@@ -29,6 +29,11 @@ function viewOf({ engine }: Person, id: ConversationId): ConversationView | unde
 /** Waits until a person's device shows this of a conversation. */
 async function sees(person: Person, id: ConversationId, what: Partial<ConversationView>): Promise<void> {
   await expect.poll(() => viewOf(person, id), PATIENCE).toMatchObject(what);
+}
+
+/** Waits until a device shows this of another member's key. */
+async function keyIs({ engine }: Person, { id }: Person, state: KeyState): Promise<void> {
+  await expect.poll(() => engine.snapshot().members.find((one) => one.id === id)?.key, PATIENCE).toBe(state);
 }
 
 /** What a device keeps of the conversation of its member with itself. */
@@ -224,6 +229,66 @@ describe("devices of one member", () => {
     open();
     await sees(tablet, id, { unread: 0, pinned: true });
     expect([...anna.faults, ...bert.faults, ...phone.faults, ...tablet.faults]).toEqual([]);
+  });
+
+  test("G49: a key compared on one device is compared on every other, also on one away, linked or restored later; likewise taken back", async () => {
+    const { anna, bert } = await company.pair();
+    const phone = await company.link(anna, "Phone");
+    await meet(anna, phone);
+    await anna.engine.verify(bert.id, true);
+    await keyIs(phone, bert, "verified");
+    expect((await phone.engine.safety(bert.id)).verifiedAt).toBe((await anna.engine.safety(bert.id)).verifiedAt);
+    expect(bert.engine.snapshot().members.find(({ id }) => id === anna.id)?.key).toBe("known");
+
+    await phone.close();
+    await anna.engine.verify(bert.id, false);
+    await anna.settled();
+    await phone.open();
+    await keyIs(phone, bert, "known");
+    await phone.engine.verify(bert.id, true);
+    await keyIs(anna, bert, "verified");
+
+    // The tablet hears nothing of the others: what it knows was handed over
+    const never = new Promise<void>(() => undefined);
+    const tablet = await company.link(anna, "Tablet", {
+      beforeRequest: (method, path) => (method === "GET" && path === "/api/conversations" ? never : Promise.resolve()),
+    });
+    await keyIs(tablet, bert, "verified");
+    await tablet.close();
+
+    const words = await anna.engine.recoveryWords();
+    await anna.engine.backUp();
+    // Nobody is there to tell it: what it knows was in the backup
+    await anna.close();
+    await phone.close();
+    const again = company.person("Anna again");
+    await again.open();
+    await again.engine.recover({ phrase: words?.join(" ") ?? "", deviceName: "Laptop" });
+    await keyIs(again, bert, "verified");
+    expect([...anna.faults, ...bert.faults, ...phone.faults, ...again.faults]).toEqual([]);
+  });
+
+  test("G49: a changed key keeps every device from sending, and looking at it on one of them is enough", async () => {
+    const { anna, bert, id } = await company.pair();
+    const phone = await company.link(anna, "Phone");
+    await meet(anna, phone);
+    await anna.engine.verify(bert.id, true);
+    await keyIs(phone, bert, "verified");
+    const link = await anna.engine.inviteAgain(bert.id, 3_600_000);
+    const back = company.person("Bert's new laptop");
+    await back.open();
+    await back.engine.join({ link, name: "", deviceName: "Neu" });
+    for (const device of [anna, phone]) {
+      await keyIs(device, bert, "changed");
+      expect((await device.engine.safety(bert.id)).wasVerified).toBe(true);
+    }
+    await back.settled();
+    await phone.engine.send(id, "Bist du es?");
+    await sees(phone, id, { held: { reason: "changed", members: [bert.id] } });
+    await anna.engine.verify(bert.id, true);
+    await keyIs(phone, bert, "verified");
+    await back.shows(id, ["Bist du es?"]);
+    expect([...anna.faults, ...phone.faults, ...back.faults]).toEqual([]);
   });
 
   test("G29: a device says what it is, of its own member's saying alone", async () => {
