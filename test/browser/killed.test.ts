@@ -62,6 +62,7 @@ class Pair {
 
   /** Two people in one conversation who have talked. */
   static async meet(): Promise<Pair> {
+    isHeld = false;
     const profile = mkdtempSync(join(folder, "anna-"));
     const chromium = await OwnChromium.start(profile);
     const [anna, ben] = [await Person.at(chromium.context), await Person.at(await openProfile(browser))];
