@@ -17,6 +17,8 @@ export function findingSentence(snapshot: Snapshot, { kind, member }: FindingVie
         : `somebody poses as ${name}; it was noticed and not accepted`;
     case "unusable":
       return `the server handed out a key for ${name} that is of no use; it was not used`;
+    case "unreadable":
+      return "the list of devices has an entry that cannot be read here; it does not count. See kuvert audit-keys";
     case "rolled_back":
       return "the server shows an older list of devices than before; no new device is accepted for now";
     case "forked":

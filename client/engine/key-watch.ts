@@ -230,6 +230,8 @@ export class KeyWatch {
     for (const one of news) {
       if (one.kind === "uncertified") {
         findings.add(batch, { kind: "ghost", member: one.member, device: one.device }, now());
+      } else if (one.kind === "unknown") {
+        findings.add(batch, { kind: "unreadable" }, now());
       } else if (one.kind === "member" || one.kind === "rekeyed") {
         const { member } = one;
         const identityKey = keyOf(member);
@@ -247,10 +249,11 @@ export class KeyWatch {
         batch.add({ table: "meta", key: CHANGED + member, value: new Uint8Array() });
       }
     }
-    people.save(batch);
+    const settlePeople = people.save(batch);
     return {
       writes: batch.writes,
       settle: () => {
+        settlePeople();
         trust.settle();
         findings.settle();
         for (const member of changed) this.#changedKeys.add(member);

@@ -96,11 +96,12 @@ export class Ledger {
     const { record } = draft;
     siblings.enter(draft);
     if (record !== this.record) draft.batch.put("conversations", this.id, { ...record, heads: this.heads.kept() });
-    people.save(draft.batch);
+    const settlePeople = people.save(draft.batch);
     if (!draft.batch.empty) {
       await store.write(draft.batch.writes);
       keep();
     }
+    settlePeople();
     this.#failures = 0;
     this.record = record;
     this.group = draft.group;

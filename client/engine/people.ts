@@ -40,13 +40,13 @@ export class People {
     this.#unsaved.add(member);
   }
 
-  /** Adds keys taken since the last call to a write that is about to happen. */
-  save(batch: Batch): void {
-    for (const member of this.#unsaved) {
-      const person = this.#people.get(member);
-      if (person !== undefined) batch.put("people", member, person);
-    }
-    this.#unsaved.clear();
+  /** Adds keys that are not durable yet to a write that is about to happen; what it returns is to be called once it has. */
+  save(batch: Batch): () => void {
+    const saved = [...this.#unsaved].flatMap((member) => this.#people.get(member) ?? []);
+    for (const person of saved) batch.put("people", person.id, person);
+    return () => {
+      for (const person of saved) if (this.#people.get(person.id) === person) this.#unsaved.delete(person.id);
+    };
   }
 
   /** Whether the directory has named this member. */
@@ -99,8 +99,9 @@ export class People {
       this.#people.set(id, person);
       batch.put("people", id, person);
     }
-    this.save(batch);
+    const settle = this.save(batch);
     await this.#store.write(batch.writes);
+    settle();
     this.#named = keys;
     this.#live.changed();
   }

@@ -157,11 +157,12 @@ export type LinkingView =
 /**
  * Somebody plays tricks with keys, which nothing honest looks like. `ghost`: a device was to be slipped in as one of `member`'s; `swapped`: another
  * identity key was shown for `member`; `rolled_back`: the tenant's key log is shorter than it was; `forked`: it has another past than this
- * device, or `member`, has seen; `unusable`: a key that nobody can use was handed out for a device of `member`'s. None of it was believed. `at` by the server's clock, in ms.
+ * device, or `member`, has seen; `unusable`: a key that nobody can use was handed out for a device of `member`'s; `unreadable`: the log has an
+ * entry that this build cannot read, said once. None of it was believed. `at` by the server's clock, in ms.
  */
 export interface FindingView {
   readonly id: string;
-  readonly kind: "ghost" | "swapped" | "rolled_back" | "forked" | "unusable";
+  readonly kind: "ghost" | "swapped" | "rolled_back" | "forked" | "unusable" | "unreadable";
   readonly member: MemberId | null;
   readonly at: number;
 }

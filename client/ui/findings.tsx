@@ -12,6 +12,7 @@ function sentence({ kind, member }: FindingView, session: Session): string {
   if (kind === "ghost") return own ? words.findingGhostOwn : words.findingGhost(session.name(member));
   if (kind === "swapped") return own ? words.findingSwappedOwn : words.findingSwapped(session.name(member));
   if (kind === "unusable") return words.findingUnusable(session.name(member));
+  if (kind === "unreadable") return words.findingUnreadable;
   if (kind === "rolled_back") return words.findingRolledBack;
   return member === null ? words.findingForked : words.findingForkedFrom(session.name(member));
 }

@@ -6,7 +6,7 @@ import type { Claim } from "../../client/engine/group/state.ts";
 import { KeyWatch } from "../../client/engine/key-watch.ts";
 import { Live } from "../../client/engine/live.ts";
 import { People } from "../../client/engine/people.ts";
-import { decodeRecord, encodeRecord, type PersonRecord } from "../../client/engine/records.ts";
+import { Batch, decodeRecord, encodeRecord, type PersonRecord } from "../../client/engine/records.ts";
 import { Safety } from "../../client/engine/safety.ts";
 import { Trust } from "../../client/engine/trust.ts";
 import { randomBytes } from "../../schemas/bytes.ts";
@@ -209,6 +209,22 @@ test("I6: a key that changed is told once to the conversations of its member, al
   expect([third.keys.changedKeys, third.trust.of(bert.member)?.state]).toEqual([[bert.member], "changed"]);
   await again.keys.told([bert.member]);
   expect((await watcher(anna, log, store)).keys.changedKeys).toEqual([]);
+});
+
+test("J25: an entry that nobody here can read counts for nothing and is said once, also after a restart", async () => {
+  const { anna, bert, log, keys, found, findings, store } = await company();
+  log.add({ type: "other" } as unknown as KeyEvent, { type: "another" } as unknown as KeyEvent);
+  expect(await keys.looked()).toBe(true);
+  expect(found()).toEqual([{ kind: "unreadable", member: null }]);
+  const batch = new Batch();
+  findings.note(batch, findings.open[0]?.id ?? "");
+  await store.write(batch.writes);
+  findings.settle();
+  log.add({ type: "other" } as unknown as KeyEvent);
+  const again = await watcher(anna, log, store);
+  expect(await again.keys.looked()).toBe(true);
+  expect(again.found()).toEqual([]);
+  expect(again.people.key(bert.member)).not.toBeNull();
 });
 
 test("I5: a directory that names a key the log never had is told of, and the number stays that of the log's key", async () => {

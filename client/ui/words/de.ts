@@ -308,6 +308,7 @@ export const de = {
   findingSwappedOwn: "Jemand gibt sich anderen gegenüber als Sie aus. Bitte wenden Sie sich an Ihre Verwaltung.",
   findingUnusable: (name: string) =>
     `Der Server hat für ein Gerät von ${name} einen unbrauchbaren Schlüssel geliefert. Er wurde nicht verwendet.`,
+  findingUnreadable: "Das Geräteverzeichnis hat einen Eintrag, der sich hier nicht lesen lässt. Er zählt nicht.",
   findingRolledBack:
     "Der Server zeigt ein älteres Geräteverzeichnis als zuvor. Neue Geräte werden vorerst nicht angenommen.",
   findingForked:

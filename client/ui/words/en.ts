@@ -300,6 +300,7 @@ export const en: Words = {
   findingSwapped: (name: string) => `Somebody poses as ${name}. It was noticed and not accepted.`,
   findingSwappedOwn: "Somebody poses as you towards others. Please talk to your administrators.",
   findingUnusable: (name) => `The server handed out a key for a device of ${name} that is of no use. It was not used.`,
+  findingUnreadable: "The list of devices has an entry that cannot be read here. It does not count.",
   findingRolledBack: "The server shows an older list of devices than before. New devices are not accepted for now.",
   findingForked: "The server shows another list of devices than before. New devices are not accepted for now.",
   findingForkedFrom: (name: string) =>
