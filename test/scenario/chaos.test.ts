@@ -17,7 +17,7 @@ const SEED = Number(
   process.env.KUVERT_SEED ?? (process.env.KUVERT_CHAOS_STEPS === undefined ? 1 : Date.now() % 1_000_000),
 );
 const MINUTE = 60_000;
-const LIMIT = 4 * MINUTE + STEPS * 2_000;
+const LIMIT = 10 * MINUTE + STEPS * 2_000;
 
 const MEMBERS = 6;
 const DEVICES = 12;

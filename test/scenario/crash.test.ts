@@ -14,7 +14,7 @@ const KILLS = Number(process.env.KUVERT_KILLS ?? 20);
 const MESSAGES = Number(process.env.KUVERT_MESSAGES ?? 600);
 const SEED = Number(process.env.KUVERT_SEED ?? Date.now() % 1_000_000);
 const MINUTE = 60_000;
-const LIMIT = 3 * MINUTE + KILLS * 3_000 + MESSAGES * 30;
+const LIMIT = 10 * MINUTE + KILLS * 10_000 + MESSAGES * 100;
 /** How long one engine may take to be caught up with everything. */
 const PATIENCE = 2 * MINUTE + MESSAGES * 10;
 /** Sends that one engine has in flight at most. */
