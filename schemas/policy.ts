@@ -23,6 +23,8 @@ export const LIMITS = {
   devicesPerMember: 10,
   passkeysPerMember: 10,
   linkLife: 10 * 60 * SECOND,
+  /** How long a device that is in waits for the history of the one that let it in, in ms. */
+  handingLife: 24 * 60 * 60 * SECOND,
   vaultObjectBytes: 2 * 1024 * 1024,
   vaultObjects: 2_048,
   vaultBytes: 1024 * 1024 * 1024,

@@ -33,6 +33,7 @@ function over(code: Extract<LinkingView, { kind: "over" }>["code"]): Failure {
 
 async function show(context: Context): Promise<void> {
   const { engine, print, ask } = context;
+  if (engine.snapshot().linking?.kind === "handing") return goOn(context);
   await engine.offerLink();
   const { code, address, expiresAt } = await linking(context, "shown");
   print.json({ type: "link", code, address, expiresAt });
@@ -57,6 +58,13 @@ async function show(context: Context): Promise<void> {
   }
 }
 
+/** Waits until a history is handed over that an earlier command was cut off with. */
+async function goOn(context: Context): Promise<void> {
+  const { name } = await linking(context, "handed");
+  context.print.json({ type: "linked", name });
+  context.print.lines(`${printable(name)} is one of your devices, and your history is wholly handed over now.`);
+}
+
 async function enter(context: Context): Promise<void> {
   const { engine, print, args, options } = context;
   const linked = engine.link({ code: args[0] ?? "", deviceName: deviceName(options.device) });
@@ -79,7 +87,7 @@ export const link: Command = {
   details: [
     "The device you have shows a code and a QR code, good for ten minutes and one device. The new one enters it,",
     "with an empty --profile. Both show the same digits; when you have compared them, the one you have hands over",
-    "who you are and all history. The server sees none of it.",
+    "who you are and all history. The server sees none of it. Cut off, either side goes on when it is called again.",
   ],
   arity: [0, 1],
   options: ["device"],

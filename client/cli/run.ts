@@ -57,8 +57,9 @@ function whenInterrupted(signal: AbortSignal): Promise<never> {
 async function phaseOf(engine: Engine): Promise<"fresh" | "ready" | "ended"> {
   return new Promise((resolve) => {
     const look = (): void => {
-      const { phase } = engine.snapshot();
-      if (phase === "loading") return;
+      const { phase, linking } = engine.snapshot();
+      // A history that is on its way to this device comes first
+      if (phase === "loading" || linking?.kind === "arriving") return;
       off();
       resolve(phase);
     };

@@ -1,12 +1,12 @@
 // Owns how a member gains a device, as people follow it: a code shown or entered, one at a time, and coming back by the words or a passkey. Knows
 // neither how devices agree nor what they hand over.
 
-import { randomBytes } from "../../schemas/bytes.ts";
 import { LIMITS } from "../../schemas/policy.ts";
 import { isRefusal, Refusal, type RefusalCode } from "../../schemas/refusal.ts";
 import { loadAccount } from "./account.ts";
 import type { DoorOptions } from "./api.ts";
 import type { Clock } from "./clock.ts";
+import { type Handing, loadHanding } from "./linking/handing.ts";
 import type { Showing } from "./linking/linking.ts";
 import { giveUpHistory, isHistoryPending } from "./linking/pending.ts";
 import type { AccountRecord } from "./records.ts";
@@ -15,7 +15,6 @@ import type { Safekeeping } from "./safekeeping.ts";
 import type { Sealing } from "./seal/seal.ts";
 import type { Store } from "./store.ts";
 import type { Tokens } from "./token.ts";
-import { createVault, type Vault } from "./vault.ts";
 import type { LinkingView, PasskeyAnswer } from "./view.ts";
 
 /** Few need it, and seldom: it is loaded when somebody does. */
@@ -23,9 +22,10 @@ const loadLinking = async () => ({
   ...(await import("./linking/code.ts")),
   ...(await import("./linking/linking.ts")),
   ...(await import("./linking/hand-over.ts")),
+  ...(await import("./linking/delivery.ts")),
 });
 
-/** A history that did not arrive is asked for again after this long, in ms. */
+/** A history that was cut off on its way goes on after this long, in ms. */
 const AGAIN = 5_000;
 /** What a later attempt may get past. */
 const PASSING: ReadonlySet<RefusalCode> = new Set(["unavailable", "rate_limited", "internal", "quota"]);
@@ -60,6 +60,8 @@ export class Gaining {
   #view: LinkingView | null = null;
   #offer: Offer | null = null;
   #cancel: (() => Promise<void>) | null = null;
+  /** What a person has confirmed, until all of it is uploaded. */
+  #handing: Handing | null = null;
 
   constructor(options: GainingOptions) {
     this.#options = options;
@@ -70,8 +72,9 @@ export class Gaining {
     return this.#view;
   }
 
-  /** Shows a code. Resolves once it can be entered. @throws {Refusal} unavailable */
+  /** Shows a code. Resolves once it can be entered. @throws {Refusal} conflict — a history is being handed over; unavailable */
   async offer(giver: Giver): Promise<void> {
+    if (this.#handing !== null) throw new Refusal("conflict", { reason: "handing" });
     await this.cancel();
     const { door, clock } = this.#options;
     const { showCode, linkAddress } = await loadLinking();
@@ -85,21 +88,42 @@ export class Gaining {
     void this.#await(offer);
   }
 
-  /** Hands over to the device that has answered. @throws {Refusal} conflict — none has; not_found — it is over; quota, unavailable */
+  /**
+   * Hands over to the device that has answered: it may enter at once, and its history follows. Resolves when that has wholly been uploaded; cut off,
+   * {@link resume} goes on. @throws {Refusal} conflict — none has answered; not_found — it is over, or was called off; quota, unavailable
+   */
   async confirm(): Promise<void> {
     const [offer, view] = [this.#offer, this.#view];
     if (offer === null || view?.kind !== "answered") throw new Refusal("conflict", { reason: "nobody_answered" });
     const { name } = view;
     const { giver, showing } = offer;
-    const vault = createVault({ ...this.#options.door, tokens: giver.tokens, shelf: "handover" });
     this.#show({ kind: "handing", name, done: 0, total: 0 });
     await this.#guard(async () => {
-      const history = await this.#seal(offer, { name, vault });
-      const { handOver } = await loadLinking();
-      await handOver(showing, giver.account, { history, recovery: giver.safekeeping.handover, now: giver.now() });
+      const { handOff } = await loadLinking();
+      const { handing, isLeft } = await handOff({ ...this.#options, giver, showing, name });
+      this.#offer = null;
       this.#cancel = null;
-      this.#show({ kind: "handed", name });
+      // It may have been called off meanwhile
+      if (this.#view?.kind === "handing") this.#handing = handing;
+      await this.#deliver(giver, handing, isLeft);
     });
+  }
+
+  /** Reads what an earlier run was handing over. */
+  async load(): Promise<void> {
+    this.#handing = (await loadHanding(this.#options.store)) ?? null;
+  }
+
+  /** Goes on with what an earlier run was handing over. @throws {Refusal} as {@link confirm} */
+  async resume(giver: Giver): Promise<void> {
+    const handing = this.#handing;
+    if (handing === null) return;
+    if (handing.sealed) {
+      this.#handing = null;
+      return (await loadLinking()).tidy({ ...this.#options, giver, handing });
+    }
+    this.#show({ kind: "handing", name: handing.name, done: 0, total: 0 });
+    await this.#guard(() => this.#deliver(giver, handing, false));
   }
 
   /** Enters a code; resolves with the account once the history is here. @throws {Refusal} malformed — no code; any that ends linking */
@@ -142,51 +166,47 @@ export class Gaining {
 
   /** Resolves when nothing is missing any more of a history that was handed over, or what is missing is gone for good. */
   async arrive(): Promise<void> {
-    const { door, store, clock } = this.#options;
+    const { door, store } = this.#options;
+    if (this.#view?.kind !== "arriving") this.#show({ kind: "arriving", done: 0, total: 0 });
     while (await isHistoryPending(store)) {
       try {
         const { fetchHistory } = await loadLinking();
-        await fetchHistory({ ...door, store, clock, onProgress: this.#arriving });
+        await fetchHistory({ ...door, store, clock: this.#options.clock, onProgress: this.#arriving });
       } catch (error) {
         if (!isRefusal(error)) throw error;
         if (!PASSING.has(error.code)) await giveUpHistory(store);
-        else await new Promise<void>((resolve) => clock.after(AGAIN, resolve));
+        else await this.#pause(AGAIN);
       }
     }
     this.#show(null);
   }
 
-  /** Calls off what is under way, and shows nothing any more. */
+  /** Calls off what is under way, and shows nothing any more. A device that is in already goes on without what has not arrived of its history. */
   async cancel(): Promise<void> {
     const cancel = this.#cancel;
+    const isArriving = this.#view?.kind === "arriving";
     this.#cancel = null;
     this.#offer = null;
+    this.#handing = null;
     this.#show(null);
+    if (isArriving) await giveUpHistory(this.#options.store);
     await cancel?.();
   }
 
-  /** Seals the history for an offer; a server out of reach is tried again for as long as the offer stands, with what is missing. */
-  async #seal(offer: Offer, { name, vault }: { name: string; vault: Vault }): Promise<Uint8Array<ArrayBuffer>> {
-    const { sealHistory, dropHistory } = await loadLinking();
-    const { store, clock } = this.#options;
-    const { now, account } = offer.giver;
-    const onProgress = (progress: { readonly done: number; readonly total: number }): void => {
-      if (this.#offer === offer) this.#show({ kind: "handing", name, ...progress });
-    };
-    for (const history = randomBytes(32); ; ) {
-      try {
-        await sealHistory({ store, vault, now, onProgress }, account, history);
-        if (this.#offer === offer) return history;
-        throw new Refusal("not_found");
-      } catch (error) {
-        const mayPass = isRefusal(error) && error.code !== "quota" && PASSING.has(error.code);
-        if (this.#offer !== offer || !mayPass || clock.now() > offer.expiresAt) {
-          dropHistory(vault).catch(() => undefined);
-          throw error;
-        }
-        await new Promise<void>((resolve) => clock.after(AGAIN, resolve));
-      }
-    }
+  /** Uploads what was confirmed, and shows how far that is. */
+  async #deliver(giver: Giver, handing: Handing, isLeft: boolean): Promise<void> {
+    const { name } = handing;
+    const { deliver } = await loadLinking();
+    await deliver({ ...this.#options, giver, handing }, isLeft, {
+      isCalledOff: () => this.#handing !== handing,
+      onProgress: (progress) => this.#handing === handing && this.#show({ kind: "handing", name, ...progress }),
+    });
+    this.#handing = null;
+    this.#show({ kind: "handed", name });
+  }
+
+  #pause(delay: number): Promise<void> {
+    return new Promise((resolve) => this.#options.clock.after(delay, resolve));
   }
 
   readonly #arriving = (progress: { readonly done: number; readonly total: number }): void =>
@@ -214,6 +234,7 @@ export class Gaining {
 
   #end(error: unknown): void {
     this.#offer = null;
+    this.#handing = null;
     this.#cancel = null;
     this.#show({ kind: "over", code: isRefusal(error) ? error.code : "internal" });
   }

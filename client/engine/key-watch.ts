@@ -6,7 +6,6 @@ import type { DeviceId, MemberId } from "../../schemas/ids.ts";
 import type { Clock } from "./clock.ts";
 import type { Findings, Found } from "./findings.ts";
 import type { Claim, Me } from "./group/state.ts";
-import { auditKeys } from "./key-audit.ts";
 import { type Conclusion, KeyLog, type KeyLogOptions, type KeyNews, type LogHead } from "./key-log.ts";
 import type { People } from "./people.ts";
 import { Batch } from "./records.ts";
@@ -152,7 +151,9 @@ export class KeyWatch {
   }
 
   /** Replays the log from nothing. @throws {Refusal} as {@link look} */
-  audit(): Promise<KeyAuditView> {
+  async audit(): Promise<KeyAuditView> {
+    // Few ever ask for it
+    const { auditKeys } = await import("./key-audit.ts");
     const { server, fetch, tokens, tenant } = this.#options;
     return auditKeys({ server, ...(fetch !== undefined && { fetch }), tokens, tenant, own: this.head });
   }

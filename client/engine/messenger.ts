@@ -64,6 +64,7 @@ class Messenger implements Engine {
     network?.addEventListener("offline", this.#networked);
     this.#careful = (await store.get(RUNNING.table, RUNNING.key)) !== undefined;
     await store.write([{ ...RUNNING, value: new Uint8Array(1) }]);
+    await this.#gaining.load();
     const account = await loadAccount(store);
     if (account?.state === "ended") this.#ended = account;
     else if (account !== undefined) await this.#enter(account);
@@ -392,6 +393,9 @@ class Messenger implements Engine {
   async #open(account: AccountRecord, token?: TokenAnswer): Promise<void> {
     this.#session = await this.#make(account, token);
     this.#live.changed();
+    this.#gaining.resume(this.#session).catch((error: unknown) => {
+      if (!isRefusal(error)) this.#fault("handover", error);
+    });
   }
 
   #make(account: AccountRecord, token?: TokenAnswer): Promise<Session> {

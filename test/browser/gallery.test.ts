@@ -75,6 +75,16 @@ const SCREENS: readonly Screen[] = [
   { name: "direct", path: `/c/${BEN}?scene=busy`, shows: ["Nicht gesendet", "Not sent"] },
   { name: "people", path: `/c/${TEAM}/people?scene=busy`, shows: ["Unterhaltung verlassen", "Leave conversation"] },
   {
+    name: "arriving",
+    path: "/?scene=arriving",
+    shows: ["Ohne den Verlauf weiter", "Go on without the history"],
+  },
+  {
+    name: "handing-list",
+    path: "/settings?scene=handing",
+    shows: ["Ihr Verlauf wird verschlüsselt übergeben", "Your history is being handed over"],
+  },
+  {
     name: "handing",
     path: "/settings?scene=handing",
     shows: ["Ihr Verlauf wird verschlüsselt übergeben", "Your history is being handed over"],

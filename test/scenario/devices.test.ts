@@ -11,7 +11,7 @@ import { packMembership } from "../../client/engine/backup/membership.ts";
 import { sign } from "../../client/engine/group/device-keys.ts";
 import { KeyLog } from "../../client/engine/key-log.ts";
 import { readCode } from "../../client/engine/linking/code.ts";
-import { fetchHistory, handOver, sealHistory, takeOver } from "../../client/engine/linking/hand-over.ts";
+import { endHistory, fetchHistory, handOver, sealHistory, takeOver } from "../../client/engine/linking/hand-over.ts";
 import { enterCode, showCode } from "../../client/engine/linking/linking.ts";
 import { isHistoryPending } from "../../client/engine/linking/pending.ts";
 import type { AccountRecord } from "../../client/engine/records.ts";
@@ -250,6 +250,7 @@ describe("linking", () => {
 
     const vault = createVault({ ...door(), tokens, shelf: "handover" });
     const history = await sealHistory({ store: anna.store, vault, now: Date.now }, account);
+    await endHistory({ vault, now: Date.now }, history);
     await handOver(showing, account, { history, recovery: null, now: Date.now() });
     const phone = company.person("Anna's phone");
     const store = await openSqliteStore(phone.folder);
@@ -280,6 +281,7 @@ describe("linking", () => {
     const entered = await entering;
     const vault = createVault({ ...door(), tokens, shelf: "handover" });
     const history = await sealHistory({ store: anna.store, vault, now: Date.now }, account);
+    await endHistory({ vault, now: Date.now }, history);
     await handOver(showing, account, { history, recovery: null, now: Date.now() });
     const phone = company.person("Anna's phone");
     const store = await openSqliteStore(phone.folder);

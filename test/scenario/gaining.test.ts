@@ -3,7 +3,12 @@
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { loadAccount } from "../../client/engine/account.ts";
+import { createDoor } from "../../client/engine/api.ts";
+import { sign } from "../../client/engine/group/device-keys.ts";
 import { isHistoryPending } from "../../client/engine/linking/pending.ts";
+import { createTokens } from "../../client/engine/token.ts";
+import { createVault } from "../../client/engine/vault.ts";
 import type { LinkingView, SafekeepingView } from "../../client/engine/view.ts";
 import { type ConversationId, type MemberId, newId } from "../../schemas/ids.ts";
 import type { Company, Person } from "../support/company.ts";
@@ -117,6 +122,132 @@ describe("linking", () => {
     expect(anna.engine.snapshot().linking).toBeNull();
     await expect(anna.engine.confirmLink()).rejects.toMatchObject({ code: "conflict" });
     expect(await anna.engine.devices()).toHaveLength(1);
+  });
+
+  /** Anna's second upload hangs until `go`; what was asked for in her name. */
+  async function slowUpload(anna: Person) {
+    let go: () => void = () => undefined;
+    const going = new Promise<void>((resolve) => (go = resolve));
+    let puts = 0;
+    await anna.reopen({
+      beforeRequest: async (method, path) => {
+        if (method === "PUT" && path.startsWith("/api/vault/handover/") && puts++ === 1) await going;
+      },
+    });
+    await anna.settled();
+    return { go, begun: () => puts > 1 };
+  }
+
+  /** Code, digits, yes. The phone is in, and nothing of its history has arrived. */
+  async function confirmed(anna: Person, begun: () => boolean, name = "Anna's phone") {
+    const phone = company.person(name);
+    await phone.open();
+    const before = (await anna.engine.devices()).length;
+    await anna.engine.offerLink();
+    const { code } = await shown(anna, "shown");
+    const linked = phone.engine.link({ code, deviceName: "Phone" }).catch(() => undefined);
+    await shown(anna, "answered");
+    const handed = anna.engine.confirmLink().catch((error: unknown) => error);
+    await expect.poll(begun, PATIENCE).toBe(true);
+    await shown(phone, "arriving");
+    await expect.poll(async () => (await anna.engine.devices()).length, PATIENCE).toBe(before + 1);
+    return { phone, linked, handed };
+  }
+
+  /** What lies on the shelf that history is handed over by. */
+  async function onTheWay({ store, server: at }: Person): Promise<number> {
+    const account = await loadAccount(store);
+    if (account === undefined) throw new Error("no account");
+    const tokens = createTokens({
+      door: createDoor({ server: at }),
+      tenant: account.tenant.id,
+      device: account.device,
+      sign: (payload) => sign(account.signatureKeys.privateKey, payload),
+    });
+    return (await createVault({ server: at, tokens, shelf: "handover" }).list()).length;
+  }
+
+  test("G40, P8: closed in the middle on both sides, the upload and the arrival go on by themselves when they are opened again", async () => {
+    const { anna, id, said } = await talk();
+    const { begun } = await slowUpload(anna);
+    const { phone } = await confirmed(anna, begun);
+    await anna.close();
+    await phone.reopen();
+    await shown(phone, "arriving");
+    expect(await isHistoryPending(phone.store)).toBe(true);
+    await anna.open();
+    expect((await shown(anna, "handed")).name).toBe("Phone");
+    await expect.poll(() => phone.engine.snapshot().phase, PATIENCE).toBe("ready");
+    await phone.shows(id, said);
+    expect(await onTheWay(phone)).toBe(0);
+    await anna.reopen();
+    await anna.settled();
+    expect(anna.engine.snapshot().linking).toBeNull();
+    // A further one is let in as ever
+    const third = await company.link(anna, "Anna's tablet");
+    await third.shows(id, said);
+  });
+
+  test.each([0, 1, 2, 3, 4, 6, 8])("G40: the first device dies at write %i after the yes", async (writes) => {
+    const { anna, id, said } = await talk();
+    await anna.settled();
+    let dying = Number.POSITIVE_INFINITY;
+    await anna.reopen({
+      beforeWrite: async () => {
+        if (dying-- <= 0) throw new Error("the process is dead");
+      },
+      beforeRequest: async () => {
+        if (dying < 0) await new Promise(() => undefined);
+      },
+    });
+    await anna.settled();
+    const phone = company.person("Anna's phone");
+    await phone.open();
+    await anna.engine.offerLink();
+    const { code } = await shown(anna, "shown");
+    const linked = phone.engine.link({ code, deviceName: "Phone" }).catch((error: unknown) => error);
+    await shown(anna, "answered");
+    dying = writes;
+    const handed = anna.engine.confirmLink().catch((error: unknown) => error);
+    await expect.poll(() => dying < 0 || anna.engine.snapshot().linking?.kind === "handed", PATIENCE).toBe(true);
+    await anna.close();
+    await anna.open();
+    if (writes === 0) {
+      // Nothing had left it: the code is still good for a no
+      expect((await anna.engine.devices()).length).toBe(1);
+      await phone.engine.cancelLink();
+      return;
+    }
+    await linked;
+    await phone.shows(id, said);
+    expect(await onTheWay(phone)).toBe(0);
+    void handed;
+  });
+
+  test("G40, P9: called off in the middle, on either side, the new device goes on without its history", async () => {
+    const { anna, bert, id } = await talk();
+    const { go, begun } = await slowUpload(anna);
+    const { phone, linked, handed } = await confirmed(anna, begun);
+    await anna.engine.cancelLink();
+    go();
+    expect(await handed).toMatchObject({ code: "not_found" });
+    await linked;
+    await phone.settled();
+    await phone.shows(id, []);
+    await bert.engine.send(id, "willkommen");
+    await phone.shows(id, ["willkommen"]);
+    expect(await onTheWay(phone)).toBe(0);
+    await phone.close();
+
+    const second = await slowUpload(anna);
+    const { phone: other } = await confirmed(anna, second.begun, "Anna's tablet");
+    await other.engine.cancelLink();
+    await expect.poll(() => other.engine.snapshot().phase, PATIENCE).toBe("ready");
+    await other.settled();
+    second.go();
+    await shown(anna, "handed");
+    await bert.engine.send(id, "noch einmal");
+    await expect.poll(() => other.texts(id), PATIENCE).toContain("noch einmal");
   });
 
   test("G3: a history cut off by a crash arrives when the profile is next opened, before anything is shown", async () => {

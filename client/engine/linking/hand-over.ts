@@ -1,8 +1,12 @@
 // Owns handing a member over from one device to another, identity and history alike: what the linking device seals and what the new one makes
 // of it. The history goes through the vault and is destroyed there once it has arrived.
 
-import { randomBytes } from "../../../schemas/bytes.ts";
+import { expand } from "@noble/hashes/hkdf.js";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { randomBytes, toBase64url, utf8 } from "../../../schemas/bytes.ts";
+import type { VaultId } from "../../../schemas/ids.ts";
 import type { LinkHandover } from "../../../schemas/linking.ts";
+import { LIMITS } from "../../../schemas/policy.ts";
 import { Refusal } from "../../../schemas/refusal.ts";
 import { draftDevice, introduce, loadAccount, type Membership, saveAccount } from "../account.ts";
 import { createDoor, type DoorOptions } from "../api.ts";
@@ -21,15 +25,19 @@ import type { Store } from "../store.ts";
 import { Timers } from "../timers.ts";
 import { createTokens } from "../token.ts";
 import { createVault, type Vault } from "../vault.ts";
+import type { Left } from "./handing.ts";
 import { enrolLinked, makeGrant, type Showing } from "./linking.ts";
-import { giveUpHistory, PENDING } from "./pending.ts";
+import { giveUpHistory, isHistoryPending, loadPending, pendingWrite } from "./pending.ts";
+
+/** How often a device looks whether all of its history has been uploaded, in ms. */
+const INTERVAL = 2_000;
 
 /** Where a history goes, and who is told how far it is. `now` in ms by the server's clock. */
 export interface Upload extends Pick<KeeperOptions, "store" | "vault" | "now" | "onProgress"> {}
 
 /**
  * Seals this profile's history onto the shelf "handover". Returns the key that opens it. Called again with the same key after an interruption it
- * goes on with what is missing.
+ * goes on with what is missing; {@link endHistory} is to follow.
  * @throws {Refusal} quota; unavailable — call again
  */
 export async function sealHistory(
@@ -46,27 +54,41 @@ export async function sealHistory(
   return history;
 }
 
+/** Says to the device that fetches a history that nothing more will come. May be repeated. `now` in ms by the server's clock. @throws {Refusal} quota, unavailable */
+export async function endHistory(
+  { vault, now }: Pick<Upload, "vault" | "now">,
+  history: Uint8Array<ArrayBuffer>,
+): Promise<void> {
+  await vault.put(endId(history), randomBytes(32), { expiresAt: Math.floor(now()) + LIMITS.handingLife });
+}
+
+/** Where it is said that a history has ended. Only the history's key tells, and what lies there says nothing. */
+function endId(history: Uint8Array): VaultId {
+  return toBase64url(expand(sha256, history, utf8("history end"), 16)) as VaultId;
+}
+
 /** Destroys a history that nobody will fetch. @throws {Refusal} unavailable */
 export async function dropHistory(vault: Pick<Vault, "list" | "delete">): Promise<void> {
   for (const { id } of await vault.list()) await vault.delete(id);
 }
 
-/** Hands a member over to the device that has answered. Only after a person has compared the digits. `now` in ms by the server's clock. */
+/**
+ * Hands a member over to the device that has answered. Only after a person has compared the digits. `now` in ms by the server's clock; `keep` as in
+ * {@link Showing.confirm}.
+ */
 export async function handOver(
   showing: Pick<Showing, "confirm">,
   account: AccountRecord,
-  { history, recovery, now }: Pick<LinkHandover, "history" | "recovery"> & { readonly now: number },
+  how: Pick<LinkHandover, "history" | "recovery"> & {
+    readonly now: number;
+    readonly keep?: (left: Left) => Promise<void>;
+  },
 ): Promise<void> {
+  const { history, recovery, now, keep } = how;
   const { tenant, member, device, identityKeys, signatureKeys } = account;
   const by = { tenant: tenant.id, member: member.id, by: device, now };
-  await showing.confirm({
-    tenant,
-    member,
-    identityKeys: copyOf(identityKeys),
-    grant: await makeGrant(signatureKeys, by),
-    history,
-    recovery,
-  });
+  const grant = await makeGrant(signatureKeys, by);
+  await showing.confirm({ tenant, member, identityKeys: copyOf(identityKeys), grant, history, recovery }, keep);
 }
 
 export interface TakeOverOptions extends DoorOptions {
@@ -92,7 +114,8 @@ export async function takeOver(
   const { account, device } = await draftDevice(membership, { deviceName, sealing });
   await saveAccount(store, account);
   if (handover.recovery !== null) await savePhrase(store, { ...handover.recovery, words: null });
-  if (handover.history !== null) await store.write([{ ...PENDING, value: handover.history }]);
+  const { history, grant } = handover;
+  if (history !== null) await store.write([pendingWrite({ history, since: grant.expiresAt - LIMITS.linkLife })]);
   const { token } = await introduce(store, account, () => enrolLinked(door, handover, device));
   // Kept in the profile, so that the history's timers run by the server's clock
   await (await ServerTime.load(store, clock)).observe(token.now);
@@ -100,13 +123,15 @@ export async function takeOver(
 }
 
 /**
- * Fetches what has not arrived yet of the history that was handed over, and destroys it in the vault. May be called again until it succeeds;
- * what is missing of it for good is counted. @throws {Refusal} unavailable, quota — call again; device_revoked, tenant_suspended
+ * Waits until all of the history that was handed over has been uploaded, fetches what has not arrived yet, and destroys it in the vault. May be called
+ * again until it succeeds; what is missing of it for good is counted. @throws {Refusal} unavailable, quota — call again; device_revoked,
+ * tenant_suspended
  */
 export async function fetchHistory(options: TakeOverOptions): Promise<Restored> {
   const { store, clock = systemClock, onProgress, ...door } = options;
-  const [account, history] = [await loadAccount(store), await store.get(PENDING.table, PENDING.key)];
-  if (account === undefined || history === undefined) return { rows: 0, missing: 0 };
+  const [account, pending] = [await loadAccount(store), await loadPending(store)];
+  if (account === undefined || pending === undefined) return { rows: 0, missing: 0 };
+  const { history, since } = pending;
   const time = await ServerTime.load(store, clock);
   const tokens = createTokens({
     door: createDoor(door),
@@ -116,6 +141,10 @@ export async function fetchHistory(options: TakeOverOptions): Promise<Restored> 
     clock,
   });
   const vault = createVault({ ...door, tokens, shelf: "handover" });
+  while ((await vault.get(endId(history))) === undefined && time.now() < since + LIMITS.handingLife) {
+    if (!(await isHistoryPending(store))) return { rows: 0, missing: 1 };
+    await new Promise<void>((resolve) => clock.after(INTERVAL, resolve));
+  }
   const keys = { tenant: account.tenant.id, member: account.member.id, backupKey: history };
   const found = await findBackup({ keys, vault });
   const portable = engineRows(new Timers({ store, clock, time }));

@@ -15,6 +15,7 @@ import type { Bytes } from "../records.ts";
 import type { Tokens } from "../token.ts";
 import { createCode, linkKeys } from "./code.ts";
 import { makeHello, makeOffer, openHandover, openHello, openReveal, sealHandover } from "./exchange.ts";
+import type { Left } from "./handing.ts";
 
 /** How often a device looks whether the other has answered, in ms. */
 const INTERVAL = 1_000;
@@ -29,8 +30,8 @@ export interface Showing {
    * @throws {Refusal} forbidden — somebody answered who does not have the code; show another one
    */
   answered(): Promise<{ readonly name: string; readonly digits: string }>;
-  /** A person has found the digits equal: hands over. Only after {@link answered}. */
-  confirm(handover: Omit<LinkHandover, "v">): Promise<void>;
+  /** A person has found the digits equal: hands over. Only after {@link answered}. `keep` is told what is left, before it is. */
+  confirm(handover: Omit<LinkHandover, "v">, keep?: (left: Left) => Promise<void>): Promise<void>;
   cancel(): Promise<void>;
 }
 
@@ -54,8 +55,6 @@ export async function showCode({
   const offering = await makeOffer(keys);
   const place = meetingPlace(door, keys.id, clock);
   const call = signedIn(createCall(door), tokens);
-  const leave = (step: "reveal" | "handover", bytes: Bytes) =>
-    call({ method: "POST", path: `${place.path}/${step}`, body: { bytes: toBase64url(bytes) }, answer: Nothing });
   const body = { id: keys.id, offer: toBase64url(offering.offer) };
   await call({ method: "POST", path: "/api/links", body, answer: Nothing });
   let opened: Awaited<ReturnType<typeof openHello>>;
@@ -67,15 +66,28 @@ export async function showCode({
         await place.close();
         throw new Refusal("forbidden", { reason: "link_code" });
       }
-      await leave("reveal", opened.reveal);
+      const bytes = toBase64url(opened.reveal);
+      await call({ method: "POST", path: `${place.path}/reveal`, body: { bytes }, answer: Nothing });
       return { name: opened.name, digits: opened.digits };
     },
-    confirm: async (handover) => {
+    confirm: async (handover, keep) => {
       if (opened === undefined) throw new TypeError("nobody has answered");
-      await leave("handover", await sealHandover(opened, { v: 1, ...handover }));
+      const left = { link: keys.id, bytes: await sealHandover(opened, { v: 1, ...handover }) };
+      await keep?.(left);
+      await leaveHandover({ ...door, tokens }, left);
     },
     cancel: place.close,
   };
+}
+
+/** Leaves what was sealed for the other device. May be repeated. @throws {Refusal} not_found — it was fetched, or its time is over; unavailable */
+export function leaveHandover(
+  { tokens, ...door }: DoorOptions & { readonly tokens: Tokens },
+  { link, bytes }: Left,
+): Promise<void> {
+  const body = { bytes: toBase64url(bytes) };
+  const call = signedIn(createCall(door), tokens);
+  return call({ method: "POST", path: `/api/links/${link}/handover`, body, answer: Nothing });
 }
 
 /** Enters a code that {@link readCode} has read, as a device called `name`. @throws {Refusal} not_found — no such code; conflict — somebody else has entered it */

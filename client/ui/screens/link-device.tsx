@@ -1,6 +1,6 @@
 // Owns becoming a further device of somebody: the code of the device one has, the digits to compare, and the history on its way.
 
-import { createEffect, createSignal, createUniqueId, type JSX, Match, on, Switch } from "solid-js";
+import { createEffect, createSignal, createUniqueId, type JSX, Match, on, Show, Switch } from "solid-js";
 import { isRefusal } from "../../../schemas/refusal.ts";
 import type { LinkingView } from "../../engine/view.ts";
 import { createAction } from "../action.ts";
@@ -113,6 +113,11 @@ export function LinkDevice(props: { link: string | null }): JSX.Element {
               <h1>{t().linkArriving}</h1>
               <Progress done={arriving().done} total={arriving().total} label={t().linkArriving} />
               <p class="muted">{t().linkArrivingHelp}</p>
+              <Show when={arriving().total === 0}>
+                <button type="button" class="link-button" onClick={() => void engine.cancelLink()}>
+                  {t().linkWithout}
+                </button>
+              </Show>
             </>
           )}
         </Match>

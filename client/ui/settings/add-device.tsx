@@ -62,12 +62,17 @@ export function AddDevice(props: { onClose: () => void }): JSX.Element {
     setRefused(false);
     void action.run(() => engine.offerLink());
   };
-  onMount(offer);
-  onCleanup(() => void engine.cancelLink());
   const of = <Kind extends LinkingView["kind"]>(kind: Kind) => {
     const now = view.linking;
     return now?.kind === kind ? (now as Of<Kind>) : undefined;
   };
+  onMount(() => {
+    if (of("handing") === undefined) offer();
+  });
+  // Once confirmed, it goes on without anybody watching
+  onCleanup(() => {
+    if (of("handing") === undefined) void engine.cancelLink();
+  });
   const refuse = (): void => {
     setRefused(true);
     void engine.cancelLink();

@@ -6,6 +6,7 @@ import { createAction } from "../action.ts";
 import { explain, formatDate, t } from "../language.ts";
 import { Icon } from "../parts/icon.tsx";
 import { Problem } from "../parts/problem.tsx";
+import { Progress } from "../parts/progress.tsx";
 import { useSession } from "../session.ts";
 import { AddDevice } from "./add-device.tsx";
 import { RenameDevice } from "./rename-device.tsx";
@@ -30,7 +31,7 @@ export function Devices(): JSX.Element {
   const list = () => (devices.error === undefined ? (devices.latest ?? []) : []);
   const closed = (): void => {
     // A device that was handed everything enters the list when it has introduced itself
-    if (view.linking?.kind === "handed") setExpected(list().length + 1);
+    if (view.linking?.kind === "handed" || view.linking?.kind === "handing") setExpected(list().length + 1);
     setAdding(false);
   };
   createEffect(() => {
@@ -47,6 +48,14 @@ export function Devices(): JSX.Element {
           {t().addDevice}
         </button>
       </div>
+      <Show when={!adding() && view.linking?.kind === "handing" && view.linking}>
+        {(handing) => (
+          <div class="row-main">
+            <p class="row-note">{t().addDeviceHanding}</p>
+            <Progress done={handing().done} total={handing().total} label={t().addDeviceHanding} />
+          </div>
+        )}
+      </Show>
       <Show when={devices.error}>{(error) => <Problem text={explain(error())} />}</Show>
       <Problem text={releasing.problem()} />
       <ul class="rows">

@@ -371,6 +371,7 @@ export const de = {
   linkDigits: "Ziffern",
   linkCompareThere: "Zeigt Ihr anderes Gerät dieselben Ziffern? Dann bestätigen Sie es dort.",
   linkArriving: "Ihr Verlauf kommt an",
+  linkWithout: "Ohne den Verlauf weiter",
   linkArrivingHelp:
     "Bitte lassen Sie diese Seite geöffnet. Nach einer Unterbrechung geht es dort weiter, wo es aufgehört hat.",
   addDevice: "Gerät hinzufügen",

@@ -359,6 +359,7 @@ export const en: Words = {
   linkDigits: "Digits",
   linkCompareThere: "Does your other device show the same digits? Then confirm there.",
   linkArriving: "Your history is arriving",
+  linkWithout: "Go on without the history",
   linkArrivingHelp: "Please keep this page open. After an interruption it goes on where it stopped.",
   addDevice: "Add a device",
   addDeviceLead: "Scan the QR code with the new device, or enter this code there under “I have a device already”.",

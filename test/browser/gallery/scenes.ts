@@ -231,6 +231,7 @@ const SNAPSHOTS: Readonly<Record<string, Snapshot>> = {
       { id: "forked", kind: "forked", member: null, at: now },
     ],
   },
+  arriving: { ...fresh, linking: { kind: "arriving", done: 0, total: 0 } },
   connecting: { ...ready, connection: "connecting" },
   loading: { ...fresh, phase: "loading" },
   suspended: { ...fresh, phase: "ended", code: "tenant_suspended" },
