@@ -1,6 +1,7 @@
 // Owns the company's invites: making one, handing its link over, and withdrawing what is still open.
 
 import { createResource, createSignal, For, type JSX, Show } from "solid-js";
+import type { MemberId } from "../../../schemas/ids.ts";
 import type { InviteView } from "../../engine/view.ts";
 import { createAction } from "../action.ts";
 import { minute } from "../clock.ts";
@@ -111,14 +112,15 @@ function Entry(props: { invite: InviteView; onRevoked: () => void }): JSX.Elemen
     const all = [t().inviteLeft(usesLeft), t().inviteUntil(formatDate(expiresAt))];
     return (byOperator ? [...all, t().theOperator] : all).join(" · ");
   };
+  // Not "you": the owner sees the link for the owner, too
+  const nameOf = (member: MemberId) =>
+    session.view.members.find(({ id }) => id === member)?.name ?? session.name(member);
   const reason = () => over(props.invite, minute());
   return (
     <li class="row" classList={{ gone: reason() !== null }}>
       <span class="row-main">
         <span class="row-title">
-          {props.invite.member === null
-            ? t().role[props.invite.role]
-            : t().inviteAgainFor(session.name(props.invite.member))}
+          {props.invite.member === null ? t().role[props.invite.role] : t().inviteAgainFor(nameOf(props.invite.member))}
         </span>
         <span class="row-note">{action.problem() ?? reason() ?? facts()}</span>
       </span>
