@@ -2,7 +2,6 @@
 // of them says anything without the others, so a guessed passphrase cannot be tried without the server. Sends and keeps nothing.
 
 import { hkdf } from "@noble/hashes/hkdf.js";
-import { scryptAsync } from "@noble/hashes/scrypt.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { concat, equalBytes, randomBytes, utf8 } from "../../../schemas/bytes.ts";
 import { sealAt, sealingKey, unsealAt } from "./cipher.ts";
@@ -52,8 +51,9 @@ export async function pass(opener: Opener, lock: PassphraseHeader | PasskeyHeade
   return isAsked ? split(hkdf(sha256, opener.secret, lock.salt, PASSKEY, 64) as Bytes) : null;
 }
 
-/** The same however the letters are composed. */
+/** The same however the letters are composed. What it takes is loaded where there is a passphrase: most profiles have none. */
 async function passByPhrase(passphrase: string, { salt, cost }: PassphraseHeader): Promise<Passed> {
+  const { scryptAsync } = await import("@noble/hashes/scrypt.js");
   const price = { N: cost, r: 8, p: 1, dkLen: 64 };
   return split((await scryptAsync(utf8(passphrase.normalize("NFKC")), salt, price)) as Bytes);
 }
