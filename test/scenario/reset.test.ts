@@ -134,6 +134,35 @@ describe("a device that was away while its group was begun anew", () => {
     await bert.engine.send(id, "auch da");
     await anna.shows(id, ["vorher", "nachher", "auch da"]);
   });
+
+  test("D34, C9: twice meanwhile: it is in the newest one, with what came before the first, and goes on", async () => {
+    const { anna, bert, carl, dora, id } = await company.team();
+    const eva = await company.join(anna, "Eva");
+    await bert.close();
+    await anna.engine.send(id, "vorher");
+    await carl.shows(id, ["vorher"]);
+    for (const [newcomer, others] of [
+      [dora, [anna, carl, dora]],
+      [eva, [anna, carl, dora, eva]],
+    ] as const) {
+      const hostile = wedging();
+      await carl.reopen({ tampering: hostile.tampering });
+      await carl.settled();
+      hostile.isHostile = true;
+      await carl.engine.add(id, [newcomer.id]);
+      await expect.poll(() => renewals(anna, id), PATIENCE).toBe(newcomer === dora ? 1 : 2);
+      await agree(others, id);
+    }
+    await anna.engine.send(id, "nachher");
+    await carl.shows(id, ["vorher", "nachher"]);
+    await bert.open();
+    await bert.shows(id, ["vorher", "nachher"]);
+    await agree([anna, bert, carl, dora, eva], id);
+    await bert.engine.send(id, "auch da");
+    await anna.shows(id, ["vorher", "nachher", "auch da"]);
+    const rows = await bert.store.scan("groups", { prefix: `${id}/` });
+    expect([...new Set(rows.map(({ key }) => key.split("/")[1]))]).toEqual(["2"]);
+  });
 });
 
 test("E41, E46: a device that could not be welcomed lets itself in, and nobody is said to have gone or come", async () => {
