@@ -100,25 +100,41 @@ export class Arrivals {
     if (head.seq > cursor && first <= cursor + 1) this.#line.pull(cursor);
   }
 
-  /** Takes in pages that came one after the other. */
+  /** Takes in frames that came one after the other, as if they were one: however few envelopes each holds, they share writes. */
   async take(frames: readonly EnvelopesFrame[]): Promise<void> {
-    for (const frame of frames) {
-      if (this.isWaiting) return;
-      if (this.#looking) return this.#line.hold();
-      const { cursor: seq, hash } = this.#ledger.record;
-      const linked = follow({ seq, hash }, { envelopes: frame.envelopes, claimed: frame.hash });
-      if (linked === "gap") return this.#line.pull(seq);
-      if (linked === "broken") return this.break("altered");
-      const verdict = await this.#takeAll(linked);
-      if (verdict === "broken") return this.break("contradicted");
-      if (verdict === "unproven") return this.#lookFirst(linked);
-      if (this.isWaiting) return this.#line.hold();
-      if (frame.delivered > this.#ledger.record.delivered) this.deliver(frame.delivered);
-      if (linked.length > 0) this.#line.confirm(this.#ledger.record.cursor);
-      if (!this.#line.live) this.#line.more();
-    }
-    if (this.#line.live) this.#careful = false;
+    if (this.isWaiting) return;
+    if (this.#looking) return this.#line.hold();
+    const { linked, fault } = this.#follow(frames);
+    const verdict = await this.#takeAll(linked);
+    if (verdict === "broken") return this.break("contradicted");
+    if (verdict === "unproven") return this.#lookFirst(linked);
+    if (this.isWaiting) return this.#line.hold();
+    const delivered = Math.max(...frames.map((frame) => frame.delivered));
+    if (delivered > this.#ledger.record.delivered) this.deliver(delivered);
+    if (linked.length > 0) this.#line.confirm(this.#ledger.record.cursor);
+    if (fault === "gap") return this.#line.pull(this.#ledger.record.cursor);
+    if (fault === "broken") return this.break("altered");
+    if (!this.#line.live) this.#line.more();
+    else this.#careful = false;
     await this.#compareEpoch();
+  }
+
+  /** What follows the last envelope taken in without a gap, and what is wrong with the next frame, if anything is. */
+  #follow(frames: readonly EnvelopesFrame[]): { linked: readonly Linked[]; fault: "gap" | "broken" | null } {
+    const all: Linked[] = [];
+    let { cursor: seq, hash } = this.#ledger.record;
+    for (const { envelopes, hash: claimed } of frames) {
+      const linked = follow({ seq, hash }, { envelopes, claimed });
+      if (linked === "gap" || linked === "broken") return { linked: all, fault: linked };
+      all.push(...linked);
+      const last = linked.at(-1);
+      if (last !== undefined)
+        ({
+          hash,
+          envelope: { seq },
+        } = last);
+    }
+    return { linked: all, fault: null };
   }
 
   /** Everybody has everything up to `seq`. Saved with the next write: the server says it again at every resume. */
@@ -197,6 +213,8 @@ export class Arrivals {
 
   async #takeAll(linked: readonly Linked[]): Promise<Verdict> {
     let ahead: Promise<Ahead> | undefined;
+    /** The mark in the store reaches up to this seq. */
+    let markedTo = 0;
     for (let at = 0; at < linked.length; ) {
       const page = this.#page(linked, at);
       at += page.length;
@@ -207,16 +225,23 @@ export class Arrivals {
         return "taken";
       }
       const isMarked = this.#careful || isCommit(first);
-      const quarantined = isMarked && (await this.#mark(page));
+      const next = this.#next(linked, at);
+      let quarantined = false;
+      if (isMarked && lastSeq(page) > markedTo) {
+        // The next page is opened before it is its turn, so the mark is for both
+        const marked = this.#isSuspect(first) ? page : [...page, ...next];
+        quarantined = await this.#mark(marked);
+        markedTo = lastSeq(marked);
+      }
       const draft = this.#ledger.draft();
-      if (isMarked) draft.batch.delete("quarantine", this.#ledger.id);
       const opened = quarantined ? undefined : await (ahead ?? this.#openAhead(draft.group, page));
       const verdict = await this.#takePage(draft, { page, quarantined, opened, passage });
       if (verdict === "unproven") await this.#unmark();
       if (verdict !== "taken") return verdict;
-      // The next page is opened while this one is written; marked ones must wait for their mark
-      const next = this.#careful || at === linked.length ? [] : this.#page(linked, at);
-      ahead = next.length === 0 || this.#standsAlone(next[0]) ? undefined : this.#openAhead(draft.group, next);
+      // The next page is opened while this one is written, unless it has to wait for its mark
+      const isOpenable = next.length > 0 && (!this.#careful || lastSeq(next) <= markedTo);
+      ahead = isOpenable ? this.#openAhead(draft.group, next) : undefined;
+      if (isMarked) markedTo = this.#markNext(draft, this.#careful && isOpenable ? linked.slice(at) : []);
       const missed = draft.record.absent?.length ?? 0;
       const isNews = draft.record.absent !== this.#ledger.record.absent;
       await this.#ledger.save(draft);
@@ -284,12 +309,22 @@ export class Arrivals {
   /** Envelopes that may share a write: a commit stands alone, and so does what begins a generation. */
   #page(linked: readonly Linked[], at: number): readonly Linked[] {
     const first = linked[at];
-    const isSuspect = this.#marker !== null && (first?.envelope.seq ?? 0) <= this.#marker.to;
-    const limit = isSuspect ? 1 : PAGE;
+    const limit = this.#isSuspect(first) ? 1 : PAGE;
     let end = at + 1;
     if (this.#standsAlone(first)) return linked.slice(at, end);
     while (end < linked.length && end - at < limit && !this.#standsAlone(linked[end])) end++;
     return linked.slice(at, end);
+  }
+
+  /** The page at `at` if it can be opened before it is its turn; otherwise nothing. */
+  #next(linked: readonly Linked[], at: number): readonly Linked[] {
+    const first = linked[at];
+    return first === undefined || this.#standsAlone(first) || this.#isSuspect(first) ? [] : this.#page(linked, at);
+  }
+
+  /** The engine died while this was being taken in. */
+  #isSuspect(linked: Linked | undefined): boolean {
+    return this.#marker !== null && (linked?.envelope.seq ?? 0) <= this.#marker.to;
   }
 
   #standsAlone(linked: Linked | undefined): boolean {
@@ -308,10 +343,27 @@ export class Arrivals {
     return page.length === 1 && deaths >= FATAL;
   }
 
+  /** In the write of a page, moves the mark on to what comes next; up to which seq it then reaches, 0 when nothing is marked any more. */
+  #markNext(draft: Draft, rest: readonly Linked[]): number {
+    const [first] = rest;
+    if (first === undefined) {
+      draft.batch.delete("quarantine", this.#ledger.id);
+      return 0;
+    }
+    const page = this.#page(rest, 0);
+    const to = lastSeq([...page, ...this.#next(rest, page.length)]);
+    draft.batch.put("quarantine", this.#ledger.id, { from: first.envelope.seq, to, deaths: 1 } satisfies Marker);
+    return to;
+  }
+
   /** What was looked at has killed nobody, and is looked at again later. */
   async #unmark(): Promise<void> {
     await this.#ledger.surroundings.store.write([{ table: "quarantine", key: this.#ledger.id, value: null }]);
   }
+}
+
+function lastSeq(linked: readonly Linked[]): number {
+  return linked.at(-1)?.envelope.seq ?? 0;
 }
 
 function isCommit(linked: Linked | undefined): boolean {

@@ -62,18 +62,31 @@ class IndexedDbStore implements Store, HeaderPlace {
     if (bounds === null) return [];
     const keys = IDBKeyRange.bound(bounds.from, bounds.to, false, true);
     if (range.reverse !== true) return this.#read<Entry[]>(table, (rows) => rows.getAll(keys, range.limit));
-    const found: Entry[] = [];
+    return (await this.#last(table, { ...bounds, limit: range.limit })).reverse();
+  }
+
+  /** The last entries of a span, in their order: one leap to the first of them, since a walk costs a journey to the database for every row. */
+  async #last(table: Table, { from, to, limit }: { from: string; to: string; limit: number | undefined }) {
+    const { promise, resolve } = Promise.withResolvers<Entry[]>();
     await this.#read(table, (rows) => {
-      const walk = rows.openCursor(keys, "prev");
-      walk.onsuccess = () => {
-        const cursor = walk.result;
-        if (cursor === null) return;
-        found.push(cursor.value);
-        if (found.length !== range.limit) cursor.continue();
+      const read = (first: string): void => {
+        const all = rows.getAll(IDBKeyRange.bound(first, to, false, true));
+        all.onsuccess = () => resolve(all.result);
       };
-      return walk;
+      const leap = rows.openKeyCursor(IDBKeyRange.bound(from, to, false, true), "prev");
+      let isThere = limit === undefined || limit === 1;
+      leap.onsuccess = () => {
+        const cursor = leap.result;
+        if (cursor === null || limit === undefined) read(from);
+        else if (isThere) read(String(cursor.key));
+        else {
+          isThere = true;
+          cursor.advance(limit - 1);
+        }
+      };
+      return leap;
     });
-    return found;
+    return promise;
   }
 
   async write(writes: readonly Write[]): Promise<void> {

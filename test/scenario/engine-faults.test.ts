@@ -392,6 +392,25 @@ describe("a device that cannot follow lets itself in again", () => {
     await until(async () => (await anna.texts(id)).at(-1) === "ja");
   });
 
+  test("C10: what was marked together and killed the engine is looked at one by one", async () => {
+    const { anna, bert, id } = await three();
+    await bert.settled();
+    const seq = (await bert.lines(id)).at(-1)?.seq ?? 0;
+    await bert.close();
+    const texts = ["eins", "zwei", "drei"];
+    for (const text of texts) await anna.engine.send(id, text);
+    await anna.settled();
+    const last = (await anna.lines(id)).at(-1)?.seq ?? 0;
+    await bert.open({ offline: true });
+    await bert.store.write([
+      { table: "quarantine", key: id, value: encodeCbor({ from: seq + 1, to: last, deaths: 9 }) },
+    ]);
+    await bert.reopen();
+    await until(async () => (await bert.texts(id)).slice(-texts.length).join() === texts.join());
+    await bert.settled();
+    expect(await bert.store.get("quarantine", id)).toBeUndefined();
+  });
+
   test("C9: after a welcome that it has no key for", async () => {
     const { anna, carl, id } = await three();
     const packages = await carl.store.scan("keypackages");

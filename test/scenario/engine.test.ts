@@ -111,6 +111,33 @@ describe("sockets are for what is looked at", () => {
   });
 });
 
+describe("a backlog", () => {
+  test("C60: what comes in while something is being written is taken in together", async () => {
+    const { anna, bert, id } = await company.pair();
+    const gate = Promise.withResolvers<void>();
+    let isHeld = false;
+    await bert.reopen({
+      beforeWrite: async (writes) => {
+        if (!writes.some(({ table }) => table === "messages")) return;
+        isHeld = true;
+        await gate.promise;
+      },
+    });
+    await bert.settled();
+    const texts = Array.from({ length: 12 }, (_, at) => `Zeile ${at}`);
+    for (const text of texts) {
+      await anna.engine.send(id, text);
+      await anna.settled();
+    }
+    await expect.poll(() => isHeld).toBe(true);
+    const before = bert.writes.length;
+    gate.resolve();
+    await bert.shows(id, texts);
+    const taken = bert.writes.slice(before).filter((writes) => writes.some(({ table }) => table === "messages"));
+    expect(taken.length).toBeLessThanOrEqual(3);
+  });
+});
+
 describe("people come and go", () => {
   test("E11, C8: somebody removed is out at once, keeps what was said, and reads nothing that comes after", async () => {
     const [anna, bert, carl] = (await company.found("Anna", "Bert", "Carl")) as [Person, Person, Person];

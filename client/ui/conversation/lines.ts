@@ -10,6 +10,8 @@ const PAGE = 60;
 const WINDOW = 180;
 /** Pages read to close a gap before giving up and starting anew at the newest line. */
 const GAP_PAGES = 10;
+/** A backlog goes by faster than anybody reads: so long, in ms, between two looks at it. */
+const SKIMMING = 250;
 
 /** Joins a newer page to what is loaded; undefined when they do not touch. */
 function join(loaded: readonly MessageView[], page: readonly MessageView[]): MessageView[] | undefined {
@@ -48,6 +50,7 @@ export function createLines(engine: Engine, conversation: ConversationId, change
   let to = 0;
   let running: Promise<void> | undefined;
   let again = false;
+  let skimming = false;
 
   const render = (failure?: unknown): void => {
     setShown(reconcile(loaded.slice(from, to), { key: "key" }));
@@ -76,12 +79,15 @@ export function createLines(engine: Engine, conversation: ConversationId, change
   const readTail = async (): Promise<void> => {
     let tail = await page(undefined, PAGE);
     let whole = tail.length < PAGE;
-    for (let pages = 0; pages < GAP_PAGES && !whole && join(loaded, tail) === undefined; pages += 1) {
+    // Who stays with the newest lines is not shown what lies between
+    const most = following ? 0 : GAP_PAGES;
+    for (let pages = 0; pages < most && !whole && join(loaded, tail) === undefined; pages += 1) {
       const older = await page(tail[0]?.key, PAGE);
       whole = older.length < PAGE;
       tail = [...older, ...tail];
     }
     const joined = whole ? undefined : join(loaded, tail);
+    skimming = loaded.length > 0 && joined === undefined && !whole;
     complete = whole || (complete && joined !== undefined);
     replace(joined ?? tail);
   };
@@ -103,6 +109,7 @@ export function createLines(engine: Engine, conversation: ConversationId, change
         render(failure);
       }
       changed();
+      if (skimming) await new Promise((passed) => setTimeout(passed, SKIMMING));
     } while (again);
     running = undefined;
   };
