@@ -3,6 +3,7 @@
 import { type Committed, confirmPending } from "../client/engine/group/commit.ts";
 import { createGroup, seal } from "../client/engine/group/group.ts";
 import type { OwnKeyPackage } from "../client/engine/group/key-packages.ts";
+import { openMany } from "../client/engine/group/open-many.ts";
 import type { Context, Group, Write } from "../client/engine/group/state.ts";
 import {
   completedBy,
@@ -118,6 +119,31 @@ async function say(sender: Group, receiver: Group): Promise<Writing> {
   };
 }
 
+/** Messages that the engine opens side by side, as arrivals hands them on. */
+const PAGE = 256;
+const TEXT = 120;
+
+/** How many messages of a backlog are opened a second, once for each of `pages` pages: decrypted and their signatures verified, nothing stored or shown. */
+async function openBacklog(pages: number): Promise<number[]> {
+  const { founder, member } = await found(2);
+  const rates: number[] = [];
+  let [sender, receiver] = [founder, member];
+  for (let at = 0; at < pages; at++) {
+    const envelopes: Uint8Array[] = [];
+    while (envelopes.length < PAGE) {
+      const sealed = await seal(sender, crypto.getRandomValues(new Uint8Array(TEXT)));
+      sender = sealed.group;
+      envelopes.push(sealed.bytes);
+    }
+    const start = performance.now();
+    const opened = await openMany(receiver, envelopes);
+    rates.push((PAGE * 1_000) / (performance.now() - start));
+    if (opened === undefined) throw new Error("a page was not opened");
+    receiver = opened.group;
+  }
+  return rates;
+}
+
 /** A log of `size` leaves: every perfect subtree of it. */
 function growLog(size: number): NodeAt {
   const levels: Hash[][] = [];
@@ -161,7 +187,7 @@ function prove(size: number): { inclusion: number[]; consistency: number[] } {
   };
 }
 
-const page = { add, prove };
+const page = { add, openBacklog, prove };
 
 export type CostPage = typeof page;
 Object.assign(globalThis, { page });

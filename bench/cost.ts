@@ -12,6 +12,7 @@ declare const page: CostPage;
 
 const SIZES = [10, 100, 500] as const;
 const LEAVES = 100_000;
+const PAGES = 12;
 
 const figure = (work: string, measure: string, unit: string, value: number): Figure => ({
   work: `cost: ${work}`,
@@ -69,10 +70,12 @@ export async function measureCost(): Promise<Figure[]> {
         figure(message, "sender writes", "B", added.sealedBytes),
       );
     }
+    const opens = await tab.evaluate((pages) => page.openBacklog(pages), PAGES);
     const { inclusion, consistency } = await tab.evaluate((leaves) => page.prove(leaves), LEAVES);
     const proof = `proof in ${LEAVES.toLocaleString("en")} leaves`;
     return [
       ...figures,
+      figure("backlog", "opens", "/s", median(opens)),
       figure(proof, "inclusion", "µs", median(inclusion)),
       figure(proof, "consistency", "µs", median(consistency)),
     ];

@@ -9,7 +9,7 @@ import { measureBrowser } from "./browser.ts";
 import { measureCost } from "./cost.ts";
 import { durableRoom, objectRoom, volatileRoom } from "./floors/floors.ts";
 import { measureGaining } from "./gaining.ts";
-import { idle, median, takeLoadCore, twoCores } from "./machine.ts";
+import { idle, median, takeBothCores, takeLoadCore, twoCores } from "./machine.ts";
 import { type Figure, judge, PRODUCT } from "./marks.ts";
 import { foundCompany, productTarget, startProduct } from "./product.ts";
 import { catchUp, idleMemory, reconnect, stalled, timers, timersAfterCrash } from "./single.ts";
@@ -170,12 +170,13 @@ function print(figures: readonly Figure[]): void {
 }
 
 await build();
-takeLoadCore();
 console.log(`${rounds} rounds, medians; ${twoCores ? "server on one core, load on the other" : "one core for both"}\n`);
 for (let round = 1; round <= rounds; round++) {
   console.error(`round ${round} of ${rounds}`);
+  takeLoadCore();
   await measureProduct();
   await measureFloors();
+  takeBothCores();
   const inChromium = { browser: measureBrowser, "cost of size": measureCost, "cost of a device": measureGaining };
   for (const [name, measure] of Object.entries(inChromium)) {
     if (wanted(name)) keep(await part(name, measure));

@@ -48,7 +48,8 @@ export const MARKS: readonly Mark[] = [
   { work: "browser", measure: "warm start", most: 300 },
   { work: "browser", measure: "own bubble", most: 50 },
   { work: "browser", measure: "bundle gzipped", most: 150 },
-  { work: "browser", measure: "opens", least: 3_000 },
+  { work: "browser", measure: "opens, stored and shown", least: 3_000 },
+  { work: "cost: backlog", measure: "opens", least: 3_000 },
   ...[10, 100, 500].map(
     (size): Mark => ({ work: `cost: message among ${size}`, measure: "receiver writes", most: 512 }),
   ),
