@@ -6,6 +6,7 @@ import { isRefusal, Refusal, type RefusalCode } from "../../schemas/refusal.ts";
 import { loadAccount } from "./account.ts";
 import type { DoorOptions } from "./api.ts";
 import type { Clock } from "./clock.ts";
+import { late } from "./late.ts";
 import { type Handing, loadHanding } from "./linking/handing.ts";
 import type { Showing } from "./linking/linking.ts";
 import { giveUpHistory, isHistoryPending } from "./linking/pending.ts";
@@ -19,10 +20,10 @@ import type { LinkingView, PasskeyAnswer } from "./view.ts";
 
 /** Few need it, and seldom: it is loaded when somebody does. */
 const loadLinking = async () => ({
-  ...(await import("./linking/code.ts")),
-  ...(await import("./linking/linking.ts")),
-  ...(await import("./linking/hand-over.ts")),
-  ...(await import("./linking/delivery.ts")),
+  ...(await late(() => import("./linking/code.ts"))),
+  ...(await late(() => import("./linking/linking.ts"))),
+  ...(await late(() => import("./linking/hand-over.ts"))),
+  ...(await late(() => import("./linking/delivery.ts"))),
 });
 
 /** A history that was cut off on its way goes on after this long, in ms. */
@@ -151,8 +152,8 @@ export class Gaining {
   /** Comes back by the words; resolves with the account. @throws {Refusal} malformed — a word is wrong; not_found, forbidden, unavailable: as coming back is */
   async recover(phrase: string, deviceName: string): Promise<AccountRecord> {
     // What few ever need is loaded when they do: the list of words is as heavy as a screen
-    const { readPhrase } = await import("./recovery/phrase.ts");
-    const { comeBack } = await import("./recovery/come-back.ts");
+    const { readPhrase } = await late(() => import("./recovery/phrase.ts"));
+    const { comeBack } = await late(() => import("./recovery/come-back.ts"));
     const words = readPhrase(phrase);
     if (words === undefined) throw new Refusal("malformed", { reason: "phrase" });
     return this.#comeBack(deviceName, (options) => comeBack(options, words));
@@ -160,7 +161,7 @@ export class Gaining {
 
   /** Comes back by a passkey; resolves with the account. @throws {Refusal} not_found, forbidden, token_expired, unavailable: as coming back is */
   async recoverByPasskey(answer: PasskeyAnswer, deviceName: string): Promise<AccountRecord> {
-    const { comeBackByPasskey } = await import("./recovery/come-back.ts");
+    const { comeBackByPasskey } = await late(() => import("./recovery/come-back.ts"));
     return this.#comeBack(deviceName, (options) => comeBackByPasskey(options, answer));
   }
 

@@ -14,12 +14,12 @@ import { conversationView, keyOf, settingsOf, timelineOf } from "./conversation-
 import { encryptionView } from "./encryption-view.ts";
 import { Gaining } from "./gaining.ts";
 import { newInvite } from "./invite-link.ts";
+import { late } from "./late.ts";
 import { isHistoryPending } from "./linking/pending.ts";
 import { Live } from "./live.ts";
 import { FOR_GOOD, setMark } from "./marks.ts";
 import type { MessengerOptions } from "./messenger-options.ts";
 import type { AccountRecord, IntentRecord } from "./records.ts";
-import { askPasskeyChallenge } from "./recovery/passkeys.ts";
 import { ScopedClock } from "./scoped-clock.ts";
 import { Session } from "./session.ts";
 import type { Engine, Snapshot } from "./view.ts";
@@ -279,17 +279,19 @@ class Messenger implements Engine {
     await this.#open(await this.#gaining.recover(phrase, checkName(deviceName, "name")));
   };
 
-  passkeys: Engine["passkeys"] = async () => this.#ready.passkeys.list();
+  passkeys: Engine["passkeys"] = async () => (await this.#ready.passkeys()).list();
 
-  offerPasskey: Engine["offerPasskey"] = async () => this.#ready.passkeys.offer();
+  offerPasskey: Engine["offerPasskey"] = async () => (await this.#ready.passkeys()).offer();
 
-  addPasskey: Engine["addPasskey"] = async ({ name, made }) => this.#ready.passkeys.add(checkName(name, "name"), made);
+  addPasskey: Engine["addPasskey"] = async ({ name, made }) =>
+    (await this.#ready.passkeys()).add(checkName(name, "name"), made);
 
-  removePasskey: Engine["removePasskey"] = async (passkey) => this.#ready.passkeys.remove(passkey);
+  removePasskey: Engine["removePasskey"] = async (passkey) => (await this.#ready.passkeys()).remove(passkey);
 
   passkeyChallenge: Engine["passkeyChallenge"] = async () => {
     this.#mustBeFresh();
     const { server, fetch } = this.#options;
+    const { askPasskeyChallenge } = await late(() => import("./recovery/passkeys.ts"));
     return askPasskeyChallenge({ server, ...(fetch !== undefined && { fetch }) });
   };
 

@@ -7,6 +7,7 @@ import type { ChangedRows } from "./backup/changed.ts";
 import { engineRows } from "./backup/engine-rows.ts";
 import type { Outcome } from "./backup/keeper.ts";
 import type { Clock } from "./clock.ts";
+import { late } from "./late.ts";
 import type { AccountRecord } from "./records.ts";
 import { dropPhrase, loadPhrase, type PhraseRecord, savePhrase } from "./recovery/phrase-record.ts";
 import { createEnrolment, type RecoveryEnrolment } from "./recovery/recovery.ts";
@@ -83,7 +84,7 @@ export class Safekeeping {
    */
   async words(): Promise<readonly string[]> {
     if (this.#phrase?.words != null) return this.#phrase.words;
-    const { createPhrase, recoveryKeys } = await import("./recovery/phrase.ts");
+    const { createPhrase, recoveryKeys } = await late(() => import("./recovery/phrase.ts"));
     const words = createPhrase();
     const keys = await recoveryKeys(words);
     const { tenant, member } = this.#options.account();
@@ -171,8 +172,8 @@ export class Safekeeping {
     const vault = createVault({ server, tokens, shelf: "backup", ...(fetch !== undefined && { fetch }) });
     // Timers are noted when rows are restored, never when they are kept
     const portable = engineRows({ note: () => undefined });
-    const { keepBackup } = await import("./backup/keeper.ts");
-    const { packMembership } = await import("./backup/membership.ts");
+    const { keepBackup } = await late(() => import("./backup/keeper.ts"));
+    const { packMembership } = await late(() => import("./backup/membership.ts"));
     const keys = { tenant: tenant.id, member: member.id, backupKey };
     const options = { keys, device, store, shelf: "backup", vault, portable, now } as const;
     return keepBackup({ ...options, ...(rows && { changed: rows }) }, { account: packMembership(account()), takeOver });

@@ -16,11 +16,12 @@ import { sign } from "./group/device-keys.ts";
 import type { Claim } from "./group/state.ts";
 import { KeyStock } from "./key-stock.ts";
 import { KeyWatch } from "./key-watch.ts";
+import { late } from "./late.ts";
 import type { Live } from "./live.ts";
 import { Mailbox } from "./mailbox.ts";
 import { People } from "./people.ts";
 import type { AccountRecord } from "./records.ts";
-import { Passkeys } from "./recovery/passkeys.ts";
+import type { Passkeys } from "./recovery/passkeys.ts";
 import { Safekeeping } from "./safekeeping.ts";
 import { Safety } from "./safety.ts";
 import type { ScopedClock } from "./scoped-clock.ts";
@@ -67,7 +68,6 @@ export class Session {
   readonly drafts: Drafts;
   readonly keys: KeyWatch;
   readonly findings: Findings;
-  readonly passkeys: Passkeys;
   readonly #options: SessionOptions;
   readonly #stock: KeyStock;
   readonly #time: ServerTime;
@@ -112,13 +112,6 @@ export class Session {
     this.findings = findings;
     this.tokens = tokens;
     this.api = createApi({ server, tokens, ...(options.fetch !== undefined && { fetch: options.fetch }) });
-    this.passkeys = new Passkeys({
-      server,
-      ...(options.fetch !== undefined && { fetch: options.fetch }),
-      tokens,
-      account: () => this.#account,
-      keys: () => this.safekeeping.handover,
-    });
     const me = meOf(account);
     const dialer = (path: string) =>
       createDialer({ server, path, tokens, ...(options.WebSocket !== undefined && { WebSocket: options.WebSocket }) });
@@ -234,6 +227,19 @@ export class Session {
     await session.#siblings.start(session.conversations);
     session.conversations.review();
     return session;
+  }
+
+  /** The passkeys of one's own. @throws {Refusal} unavailable */
+  async passkeys(): Promise<Passkeys> {
+    const { Passkeys } = await late(() => import("./recovery/passkeys.ts"));
+    const { server, fetch } = this.#options;
+    return new Passkeys({
+      server,
+      ...(fetch !== undefined && { fetch }),
+      tokens: this.tokens,
+      account: () => this.#account,
+      keys: () => this.safekeeping.handover,
+    });
   }
 
   get account(): AccountRecord {
