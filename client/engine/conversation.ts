@@ -231,7 +231,9 @@ export class Conversation {
       const me = surroundings.context.me.member;
       const draft = this.ledger.draft();
       draft.set({ state: "ended", members: record.members.filter((member) => member !== me), unread: 0 });
-      draft.remark({ kind: "removed", members: [me] }, { from: null, at: surroundings.time.now() });
+      // Whoever only tried to get back in has been told already
+      if (record.members.includes(me) || record.members.length === 0)
+        draft.remark({ kind: "removed", members: [me] }, { from: null, at: surroundings.time.now() });
       await this.ledger.save(draft);
       for (const intent of outbox.open) await this.#departures.fail(intent, code);
     });

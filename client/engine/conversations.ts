@@ -186,7 +186,9 @@ export class Conversations {
     // The mailbox keeps it until it is entered
     if (entered === undefined && conversation.ledger.failures > 0) throw storeRefusal("unavailable", "not kept");
     if (known === undefined && entered === "in") this.#all.set(item.conversation, conversation);
-    if (known === undefined && entered === "out") await this.#join(item.conversation);
+    // Let in anew where it was out, by a welcome that led nowhere
+    const isOut = known === undefined || known.ledger.record.state === "ended";
+    if (isOut && entered === "out") await this.#join(item.conversation);
     this.#awaited.delete(item.conversation);
     this.touch(item.conversation);
     await this.#surroundings.siblings.layOver();
@@ -291,10 +293,11 @@ export class Conversations {
 
   /** A conversation whose welcome never came or could not be read: this device lets itself in. */
   async #join(id: ConversationId): Promise<void> {
-    const conversation = await this.#add({ ...this.#blank(id), founded: true, lost: true }, []);
+    const blank = { ...this.#blank(id), founded: true, lost: true };
+    const conversation = this.#all.get(id) ?? (await this.#add(blank, []));
     await conversation.ledger.turn(async () => {
       const draft = conversation.ledger.draft();
-      draft.set({ state: "joining" });
+      draft.set({ state: "joining", lost: true });
       await conversation.ledger.save(draft);
     });
     this.review();

@@ -411,6 +411,28 @@ describe("a device that cannot follow lets itself in again", () => {
     expect(await bert.store.get("quarantine", id)).toBeUndefined();
   });
 
+  test("C9, C41: let in anew after a removal, by a welcome at which it died", { timeout: 120_000 }, async () => {
+    const { anna, bert, id } = await three();
+    await anna.engine.remove(id, bert.id);
+    await until(() => stateOf(bert) === "ended");
+    let isMarked = false;
+    await bert.reopen({
+      beforeWrite: async (writes) => {
+        if (isMarked) throw new Error("the process is dead");
+        isMarked = writes.some(({ table, key }) => table === "quarantine" && key.startsWith("welcome/"));
+      },
+    });
+    await anna.settled();
+    await anna.engine.add(id, [bert.id]);
+    await until(() => isMarked);
+    await bert.reopen();
+    await until(() => stateOf(bert) === "active");
+    await anna.engine.send(id, "wieder da");
+    await until(async () => (await bert.texts(id)).at(-1) === "wieder da");
+    await bert.engine.send(id, "ja");
+    await until(async () => (await anna.texts(id)).at(-1) === "ja");
+  });
+
   test("C9: after a welcome that it has no key for", async () => {
     const { anna, carl, id } = await three();
     const packages = await carl.store.scan("keypackages");
