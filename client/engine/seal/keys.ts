@@ -4,6 +4,7 @@
 import { hkdf } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { concat, equalBytes, randomBytes, utf8 } from "../../../schemas/bytes.ts";
+import { late } from "../late.ts";
 import { sealAt, sealingKey, unsealAt } from "./cipher.ts";
 import type { PasskeyHeader, PassphraseHeader, Way } from "./header.ts";
 
@@ -43,7 +44,10 @@ export interface NewWay {
   readonly passed: Passed | null;
 }
 
-/** What an opener comes to at this lock; null when it is not what the lock asks for, and could not be the right one. */
+/**
+ * What an opener comes to at this lock; null when it is not what the lock asks for, and could not be the right one.
+ * @throws {Refusal} unavailable — what a passphrase takes could not be loaded
+ */
 export async function pass(opener: Opener, lock: PassphraseHeader | PasskeyHeader): Promise<Passed | null> {
   if (typeof opener === "string") return "cost" in lock ? passByPhrase(opener, lock) : null;
   const isAsked = "credential" in lock && lock.credential === opener.credential && equalBytes(lock.salt, opener.salt);
@@ -53,7 +57,7 @@ export async function pass(opener: Opener, lock: PassphraseHeader | PasskeyHeade
 
 /** The same however the letters are composed. What it takes is loaded where there is a passphrase: most profiles have none. */
 async function passByPhrase(passphrase: string, { salt, cost }: PassphraseHeader): Promise<Passed> {
-  const { scryptAsync } = await import("@noble/hashes/scrypt.js");
+  const { scryptAsync } = await late(() => import("@noble/hashes/scrypt.js"));
   const price = { N: cost, r: 8, p: 1, dkLen: 64 };
   return split((await scryptAsync(utf8(passphrase.normalize("NFKC")), salt, price)) as Bytes);
 }
