@@ -216,6 +216,27 @@ describe("effects", () => {
     expect((await mail(room, other)).welcomes).toHaveLength(1);
   });
 
+  test("O30: word of a dismissal that comes late tells nobody out who is in again", async () => {
+    const other = device();
+    const { room } = await Room.full(other);
+    await eventually(async () => expect(await outbox(room)).toEqual([]));
+    const fault = vi.spyOn(MailboxObject.prototype, "nudge").mockImplementation(() => {
+      throw new Error("no line");
+    });
+    const { member: by } = room.founder;
+    await room.stub.dismiss({ by, role: "member", member: other.member });
+    await eventually(async () => expect(await outbox(room)).toMatchObject([{ attempts: 1 }]));
+    fault.mockRestore();
+    await room.stub.admit({ by, member: other.member });
+    await eventually(async () => expect(await outbox(room)).toHaveLength(1));
+    const now = Date.now();
+    vi.spyOn(Date, "now").mockImplementation(() => now + 10_000);
+    await runDurableObjectAlarm(room.stub);
+    expect(await outbox(room)).toEqual([]);
+    const { nudges } = await mail(room, other);
+    expect(nudges.map(({ about }) => about.kind)).toEqual(["conversation"]);
+  });
+
   test("D32: the bytes of a welcome are stored once for all and go with the last of them", async () => {
     const others = [device(), device(), device()];
     const fault = vi.spyOn(MailboxObject.prototype, "welcome").mockImplementation(() => {

@@ -327,7 +327,10 @@ export class ConversationObject extends DurableObject<Env> {
   }
 
   async #carry(effect: MailboxEffect, parcel: Uint8Array | null): Promise<void> {
-    const { tenant, residency, conversation } = this.#parts.charter.founding;
+    const { charter, roster } = this.#parts;
+    const { tenant, residency, conversation } = charter.founding;
+    // Whoever is in again by now would be told out of it
+    if (effect.kind === "removed" && roster.participants.has(effect.member)) return;
     const mailbox = mailboxStub(this.env, { tenant, residency, member: effect.member });
     if (effect.kind === "nudge") await mailbox.nudge({ kind: "conversation", conversation, seq: effect.seq });
     else if (effect.kind === "removed") await mailbox.nudge({ kind: "removed", conversation });
