@@ -29,7 +29,12 @@ async function mail(room: Room, who: Device): Promise<{ nudges: Nudge[]; welcome
 }
 
 /** Resolves when everything up to `seq` is in the log. */
-const stored = (peer: Peer, seq: number) => eventually(async () => expect((await peer.pull(seq)).head).toBe(seq));
+/** Waits until the log has got to `seq`; what was pushed to `peer` until then is passed over. */
+const stored = (peer: Peer, seq: number) =>
+  eventually(async () => {
+    while (peer.socket.unread().some(({ type }) => type === "envelopes")) await peer.next("envelopes");
+    expect((await peer.pull(seq)).head).toBe(seq);
+  });
 
 const outbox = (room: Room) =>
   runInDurableObject(room.stub, (_, { storage }) =>

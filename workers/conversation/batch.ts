@@ -3,8 +3,8 @@
 /** Half a flow-control window, so that a device that confirms every frame is never behind. */
 const FULL_ITEMS = 100;
 const FULL_BYTES = 128 * 1024;
-/** So many items decided together are load. Fewer are not made to wait for company: only for the disk. */
-const LOAD = 4;
+/** After so many flushes hard on one another's heels what comes has to wait for company, and not only for the disk. */
+const LOAD = 2;
 
 interface Options<Item> {
   /** Decides over items, and writes. */
@@ -23,8 +23,8 @@ export class Batch<Item> {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #writing = 0;
   #durableAt = 0;
-  /** How many items the last flush had. */
-  #last = 0;
+  /** How many flushes have followed the one before within a window. */
+  #streak = 0;
 
   constructor(options: Options<Item>) {
     this.#options = options;
@@ -46,7 +46,6 @@ export class Batch<Item> {
     const items = this.#waiting;
     this.#waiting = [];
     this.#bytes = 0;
-    this.#last = items.length;
     this.#writing++;
     this.#options.flush(items);
     void this.#settle();
@@ -65,10 +64,15 @@ export class Batch<Item> {
 
   #schedule(): void {
     if (this.#timer !== null || this.#writing > 0) return;
-    const window = this.#last < LOAD ? 0 : this.#options.window();
-    const wait = this.#durableAt + window - Date.now();
+    const window = this.#options.window();
+    const since = Date.now() - this.#durableAt;
     // A clock that was set back must not make anybody wait
-    if (wait <= 0 || wait > window) this.flush();
-    else this.#timer = setTimeout(() => this.flush(), wait);
+    const isIdle = since >= window || since < 0;
+    if (!isIdle && this.#streak >= LOAD) {
+      this.#timer = setTimeout(() => this.flush(), window - since);
+      return;
+    }
+    this.#streak = isIdle ? 0 : this.#streak + 1;
+    this.flush();
   }
 }
