@@ -4,6 +4,8 @@ import type { Roster } from "./roster.ts";
 import type { Session, Sockets } from "./sockets.ts";
 
 const EVERY = 200;
+/** Attachments can wait, in ms: what is lost with them costs a device one needless pull. */
+const KEEP_WITHIN = 2_000;
 
 /** Collects confirmations and tells of them at most once per {@link EVERY} ms, unless a frame of envelopes told it already. No timer runs while nothing was confirmed. */
 export class Receipts {
@@ -11,9 +13,9 @@ export class Receipts {
   readonly #sockets: Sockets;
   readonly #settled: () => void;
   readonly #fresh = new Set<Session>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #telling: ReturnType<typeof setTimeout> | undefined;
+  #keeping: ReturnType<typeof setTimeout> | undefined;
   #told = 0;
-  #busy = false;
 
   /** `settled` is called after each round of telling. */
   constructor(roster: Roster, sockets: Sockets, settled: () => void) {
@@ -22,7 +24,6 @@ export class Receipts {
     this.#settled = settled;
     for (const { device, confirmed } of sockets.all()) roster.confirm(device, confirmed);
     this.piggyBack();
-    this.#busy = false;
   }
 
   /** Everything up to this seq is with every participant, as far as everybody has been told; it never falls. */
@@ -32,7 +33,6 @@ export class Receipts {
 
   /** As {@link delivered}, for a frame that goes to every live session anyway. */
   piggyBack(): number {
-    this.#busy = true;
     this.#told = Math.max(this.#told, this.#roster.delivered());
     return this.#told;
   }
@@ -44,20 +44,18 @@ export class Receipts {
     session.acked = Math.max(session.acked, seq);
     this.#roster.confirm(session.device, seq);
     this.#fresh.add(session);
-    this.#timer ??= setTimeout(() => this.#settle(), EVERY);
+    this.#telling ??= setTimeout(() => this.#tell(), EVERY);
+    this.#keeping ??= setTimeout(() => this.#keep(), KEEP_WITHIN);
   }
 
-  /** Under load attachments can wait: what is lost with them costs a device one needless pull. */
-  #settle(): void {
-    const quiet = !this.#busy;
-    this.#busy = false;
+  #tell(): void {
+    this.#telling = undefined;
     if (this.#roster.delivered() > this.#told) this.#sockets.broadcast({ type: "delivered", seq: this.piggyBack() });
-    else if (quiet) this.#keep();
-    this.#timer = this.#fresh.size > 0 ? setTimeout(() => this.#settle(), EVERY) : undefined;
     this.#settled();
   }
 
   #keep(): void {
+    this.#keeping = undefined;
     for (const { device } of this.#fresh) this.#sockets.save(device);
     this.#fresh.clear();
   }
