@@ -159,6 +159,8 @@ export class Conversations {
     else {
       await conversation.nudge(about.seq);
       this.touch(about.conversation);
+      // Only the server knows whether one that has ended here is one's own again
+      if (conversation.ledger.record.state === "ended") this.#surroundings.meet();
     }
   }
 
@@ -211,14 +213,15 @@ export class Conversations {
 
   /** Asks the server which conversations this member is in, and lets this device into those it was never welcomed to. */
   async discover(): Promise<void> {
-    const { api, siblings } = this.#surroundings;
+    const { api, siblings, context } = this.#surroundings;
     for (const { id, createdBy, members } of await api.conversations()) {
       const conversation = this.#all.get(id);
       if (conversation !== undefined) await this.#excuse(conversation, members);
       // What nobody else is in has nothing for a device that does not know it: it is of an identity key this member had before
       const isForlorn = members.length <= 1 && id !== siblings.self;
       if (conversation === undefined && isForlorn) continue;
-      if (conversation === undefined) this.#await(id);
+      const isOut = conversation?.ledger.record.state === "ended" && members.includes(context.me.member);
+      if (conversation === undefined || isOut) this.#await(id);
       else if (conversation.ledger.record.createdBy === null) await this.#credit(conversation, createdBy);
     }
   }
@@ -282,7 +285,7 @@ export class Conversations {
     this.#awaited.add(id);
     clock.after(WELCOME_WITHIN, async () => {
       try {
-        if (!this.#all.has(id)) await this.#join(id);
+        if ((this.#all.get(id)?.ledger.record.state ?? "ended") === "ended") await this.#join(id);
       } catch (error) {
         fault("join", error);
       }

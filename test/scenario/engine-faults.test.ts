@@ -433,6 +433,23 @@ describe("a device that cannot follow lets itself in again", () => {
     await until(async () => (await anna.texts(id)).at(-1) === "ja");
   });
 
+  test("C9, C41: let in anew after a removal, by somebody who has no key package for it", async () => {
+    const { anna, bert, id } = await three();
+    await anna.engine.remove(id, bert.id);
+    await until(() => stateOf(bert) === "ended");
+    const withoutPackages: typeof fetch = (input, init) =>
+      /\/members\/.*\/key-packages$/.test(String(input))
+        ? Promise.resolve(Response.json({ packages: [] }))
+        : fetch(input, init);
+    await anna.reopen({ fetch: withoutPackages });
+    await anna.engine.add(id, [bert.id]);
+    await until(() => stateOf(bert) === "active");
+    await anna.engine.send(id, "wieder da");
+    await until(async () => (await bert.texts(id)).at(-1) === "wieder da");
+    await bert.engine.send(id, "ja");
+    await until(async () => (await anna.texts(id)).at(-1) === "ja");
+  });
+
   test("C9: after a welcome that it has no key for", async () => {
     const { anna, carl, id } = await three();
     const packages = await carl.store.scan("keypackages");
