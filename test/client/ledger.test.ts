@@ -34,7 +34,7 @@ function ledgerOn() {
   const surroundings = {
     store: failing,
     siblings: { enter: () => undefined, settle: () => undefined },
-    people: { save: () => undefined },
+    people: { save: () => () => undefined },
     live: { timeline: () => undefined },
     keep: () => undefined,
     fault: () => {
