@@ -3,15 +3,13 @@
 /** Half a flow-control window, so that a device that confirms every frame is never behind. */
 const FULL_ITEMS = 100;
 const FULL_BYTES = 128 * 1024;
-/** After so many flushes hard on one another's heels what comes has to wait for company, and not only for the disk. */
-const LOAD = 2;
 
 interface Options<Item> {
   /** Decides over items, and writes. */
   readonly flush: (items: readonly Item[]) => void;
   /** Resolves when what was written is durable. */
   readonly durable: () => Promise<void>;
-  /** How many ms under load lie between what was written last being durable and the next flush; asked anew each time. Load is {@link LOAD}. */
+  /** How many ms under load lie between what was written last being durable and the next flush; asked anew each time. */
   readonly window: () => number;
 }
 
@@ -23,8 +21,6 @@ export class Batch<Item> {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #writing = 0;
   #durableAt = 0;
-  /** How many flushes have followed the one before within a window. */
-  #streak = 0;
 
   constructor(options: Options<Item>) {
     this.#options = options;
@@ -65,14 +61,9 @@ export class Batch<Item> {
   #schedule(): void {
     if (this.#timer !== null || this.#writing > 0) return;
     const window = this.#options.window();
-    const since = Date.now() - this.#durableAt;
+    const wait = this.#durableAt + window - Date.now();
     // A clock that was set back must not make anybody wait
-    const isIdle = since >= window || since < 0;
-    if (!isIdle && this.#streak >= LOAD) {
-      this.#timer = setTimeout(() => this.flush(), window - since);
-      return;
-    }
-    this.#streak = isIdle ? 0 : this.#streak + 1;
-    this.flush();
+    if (wait <= 0 || wait > window) this.flush();
+    else this.#timer = setTimeout(() => this.flush(), wait);
   }
 }
