@@ -58,8 +58,8 @@ const workers: TestProjectConfiguration = {
 const real = {
   environment: "node",
   globalSetup: "scripts/build.ts",
-  // They wait for most of their time: for timers of ten seconds, for processes that start, for devices that meet.
-  maxWorkers: Math.min(CORES + 1, 4),
+  // They wait much of their time, but one more at a time than there are cores and some run out of their patience.
+  maxWorkers: Math.min(CORES, 4),
   testTimeout: 120_000,
   hookTimeout: 120_000,
   expect: patience,
