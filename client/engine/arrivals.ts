@@ -127,12 +127,8 @@ export class Arrivals {
       const linked = follow({ seq, hash }, { envelopes, claimed });
       if (linked === "gap" || linked === "broken") return { linked: all, fault: linked };
       all.push(...linked);
-      const last = linked.at(-1);
-      if (last !== undefined)
-        ({
-          hash,
-          envelope: { seq },
-        } = last);
+      hash = linked.at(-1)?.hash ?? hash;
+      seq = lastSeq(linked) || seq;
     }
     return { linked: all, fault: null };
   }

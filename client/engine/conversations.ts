@@ -160,7 +160,7 @@ export class Conversations {
       await conversation.nudge(about.seq);
       this.touch(about.conversation);
       // Only the server knows whether one that has ended here is one's own again
-      if (conversation.ledger.record.state === "ended") this.#surroundings.meet();
+      if (isOut(conversation)) this.#surroundings.meet();
     }
   }
 
@@ -189,8 +189,7 @@ export class Conversations {
     if (entered === undefined && conversation.ledger.failures > 0) throw storeRefusal("unavailable", "not kept");
     if (known === undefined && entered === "in") this.#all.set(item.conversation, conversation);
     // Let in anew where it was out, by a welcome that led nowhere
-    const isOut = known === undefined || known.ledger.record.state === "ended";
-    if (isOut && entered === "out") await this.#join(item.conversation);
+    if (isOut(known) && entered === "out") await this.#join(item.conversation);
     this.#awaited.delete(item.conversation);
     this.touch(item.conversation);
     await this.#surroundings.siblings.layOver();
@@ -220,8 +219,8 @@ export class Conversations {
       // What nobody else is in has nothing for a device that does not know it: it is of an identity key this member had before
       const isForlorn = members.length <= 1 && id !== siblings.self;
       if (conversation === undefined && isForlorn) continue;
-      const isOut = conversation?.ledger.record.state === "ended" && members.includes(context.me.member);
-      if (conversation === undefined || isOut) this.#await(id);
+      const isBackIn = isOut(conversation) && members.includes(context.me.member);
+      if (conversation === undefined || isBackIn) this.#await(id);
       else if (conversation.ledger.record.createdBy === null) await this.#credit(conversation, createdBy);
     }
   }
@@ -285,7 +284,7 @@ export class Conversations {
     this.#awaited.add(id);
     clock.after(WELCOME_WITHIN, async () => {
       try {
-        if ((this.#all.get(id)?.ledger.record.state ?? "ended") === "ended") await this.#join(id);
+        if (isOut(this.#all.get(id))) await this.#join(id);
       } catch (error) {
         fault("join", error);
       }
@@ -359,6 +358,11 @@ export class Conversations {
     await store.write([...rows.flat(), { table: "conversations", key: id, value: null }]);
     live.changed();
   }
+}
+
+/** This device knows nothing of it, or only that it is out. */
+function isOut(conversation: Conversation | undefined): boolean {
+  return conversation === undefined || conversation.ledger.record.state === "ended";
 }
 
 /** @throws what it is given, unless it says that somebody else has founded it */

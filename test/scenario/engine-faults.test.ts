@@ -369,6 +369,15 @@ describe("a server that lies about the log is found out", () => {
   });
 });
 
+/** Bert gets in, and both can read each other again. */
+async function backIn({ anna, bert, id }: Pick<Awaited<ReturnType<typeof three>>, "anna" | "bert" | "id">) {
+  await until(() => stateOf(bert) === "active");
+  await anna.engine.send(id, "wieder da");
+  await until(async () => (await bert.texts(id)).at(-1) === "wieder da");
+  await bert.engine.send(id, "ja");
+  await until(async () => (await anna.texts(id)).at(-1) === "ja");
+}
+
 describe("a device that cannot follow lets itself in again", () => {
   test("C9, C10: after a commit that killed it twice", async () => {
     const { anna, bert, carl, id } = await three();
@@ -426,11 +435,7 @@ describe("a device that cannot follow lets itself in again", () => {
     await anna.engine.add(id, [bert.id]);
     await until(() => isMarked);
     await bert.reopen();
-    await until(() => stateOf(bert) === "active");
-    await anna.engine.send(id, "wieder da");
-    await until(async () => (await bert.texts(id)).at(-1) === "wieder da");
-    await bert.engine.send(id, "ja");
-    await until(async () => (await anna.texts(id)).at(-1) === "ja");
+    await backIn({ anna, bert, id });
   });
 
   test("C9, C41: let in anew after a removal, by somebody who has no key package for it", async () => {
@@ -443,11 +448,7 @@ describe("a device that cannot follow lets itself in again", () => {
         : fetch(input, init);
     await anna.reopen({ fetch: withoutPackages });
     await anna.engine.add(id, [bert.id]);
-    await until(() => stateOf(bert) === "active");
-    await anna.engine.send(id, "wieder da");
-    await until(async () => (await bert.texts(id)).at(-1) === "wieder da");
-    await bert.engine.send(id, "ja");
-    await until(async () => (await anna.texts(id)).at(-1) === "ja");
+    await backIn({ anna, bert, id });
   });
 
   test("C9: after a welcome that it has no key for", async () => {

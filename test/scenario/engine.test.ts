@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Table } from "../../client/engine/store.ts";
-import type { ConversationId } from "../../schemas/ids.ts";
+import type { ConversationId, MemberId } from "../../schemas/ids.ts";
 import type { Company, Person } from "../support/company.ts";
 import { eachWithCompany } from "../support/hooks.ts";
 
@@ -138,6 +138,18 @@ describe("a backlog", () => {
   });
 });
 
+/** Carl has joined the company and gone before the server got any key package of his. */
+async function withoutKeys(anna: Person): Promise<{ carl: Person; carlsId: MemberId }> {
+  const link = await anna.engine.invite({ role: "member", uses: 1, expiresIn: 3_600_000 });
+  const carl = company.person("Carl");
+  await carl.open({ withoutStock: true });
+  await carl.engine.join({ link, name: "Carl", deviceName: "Test" });
+  const carlsId = carl.id;
+  await carl.close();
+  await expect.poll(() => anna.engine.snapshot().members.some((member) => member.id === carlsId)).toBe(true);
+  return { carl, carlsId };
+}
+
 describe("people come and go", () => {
   test("E11, C8: somebody removed is out at once, keeps what was said, and reads nothing that comes after", async () => {
     const [anna, bert, carl] = (await company.found("Anna", "Bert", "Carl")) as [Person, Person, Person];
@@ -170,13 +182,7 @@ describe("people come and go", () => {
 
   test("C9: who was added before it had any keys in store gets in when it next comes, however shortly", async () => {
     const { anna, id } = await company.pair();
-    const link = await anna.engine.invite({ role: "member", uses: 1, expiresIn: 3_600_000 });
-    const carl = company.person("Carl");
-    await carl.open({ withoutStock: true });
-    await carl.engine.join({ link, name: "Carl", deviceName: "Test" });
-    const carlsId = carl.id;
-    await carl.close();
-    await expect.poll(() => anna.engine.snapshot().members.some((member) => member.id === carlsId)).toBe(true);
+    const { carl, carlsId } = await withoutKeys(anna);
     await anna.engine.add(id, [carlsId]);
     await anna.settled();
     expect(anna.engine.snapshot().conversations[0]?.members).not.toContain(carlsId);
@@ -191,13 +197,7 @@ describe("people come and go", () => {
 
   test("C9: a conversation begins with whom it was founded, whether they have keys in store or not", async () => {
     const { anna, bert } = await company.pair();
-    const link = await anna.engine.invite({ role: "member", uses: 1, expiresIn: 3_600_000 });
-    const carl = company.person("Carl");
-    await carl.open({ withoutStock: true });
-    await carl.engine.join({ link, name: "Carl", deviceName: "Test" });
-    const carlsId = carl.id;
-    await carl.close();
-    await expect.poll(() => anna.engine.snapshot().members.some((member) => member.id === carlsId)).toBe(true);
+    const { carl, carlsId } = await withoutKeys(anna);
     const alone = await anna.engine.create({ title: null, members: [carlsId] });
     const three = await anna.engine.create({ title: "Zu dritt", members: [bert.id, carlsId] });
     await anna.engine.send(alone, "Wo bleibst du?");
