@@ -1,36 +1,18 @@
 // The app lock by a passkey as people meet it, with Chromium's virtual authenticator against the real runtime.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Browser, Locator } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Server, serve } from "../../scripts/server.ts";
+import type { Locator } from "playwright-core";
+import { expect, test } from "vitest";
 import { Authenticator } from "./support/authenticator.ts";
-import { launch, openProfile, picture } from "./support/chromium.ts";
-import { Person } from "./support/person.ts";
+import { picture } from "./support/chromium.ts";
+import type { Person } from "./support/person.ts";
+import { setStage } from "./support/stage.ts";
 
-let state: string;
-let server: Server;
-let browser: Browser;
-/** WebAuthn knows names of hosts, no addresses. */
-let url: string;
-beforeAll(async () => {
-  state = mkdtempSync(join(tmpdir(), "kuvert-lock-passkey-"));
-  server = await serve({ port: 0, state, requestsPerMinute: 10_000, quiet: true });
-  url = server.url.replace("127.0.0.1", "localhost");
-  browser = await launch();
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-  rmSync(state, { recursive: true, force: true, maxRetries: 5 });
-});
+const stage = setStage("lock-passkey");
 
 /** Somebody who has just signed up and looks at the settings. */
 async function arrive(name: string): Promise<Person> {
-  const person = await Person.at(await openProfile(browser));
-  await person.signUp(url, "Schlosserei Kern", name);
+  const person = await stage.arrive();
+  await person.signUp(stage.named, "Schlosserei Kern", name);
   await person.page.getByRole("button", { name: "Einstellungen" }).click();
   return person;
 }

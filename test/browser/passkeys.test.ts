@@ -1,34 +1,14 @@
 // Passkeys as people meet them, with Chromium's virtual authenticator against the real runtime: with PRF the whole way there and back, without it
 // a sentence and the words.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { Browser, Locator } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Server, serve } from "../../scripts/server.ts";
+import type { Locator } from "playwright-core";
+import { expect, test } from "vitest";
 import { Authenticator } from "./support/authenticator.ts";
-import { launch, openProfile } from "./support/chromium.ts";
-import { Person } from "./support/person.ts";
+import type { Person } from "./support/person.ts";
+import { setStage } from "./support/stage.ts";
 
-let state: string;
-let server: Server;
-let browser: Browser;
-/** WebAuthn knows names of hosts, no addresses. */
-let url: string;
-beforeAll(async () => {
-  state = mkdtempSync(join(tmpdir(), "kuvert-passkeys-"));
-  server = await serve({ port: 0, state, requestsPerMinute: 10_000, quiet: true });
-  url = server.url.replace("127.0.0.1", "localhost");
-  browser = await launch();
-});
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-  rmSync(state, { recursive: true, force: true });
-});
-
-const arrive = async (): Promise<Person> => Person.at(await openProfile(browser));
+const stage = setStage("passkeys");
+const { arrive } = stage;
 
 async function leaveAll(people: readonly Person[]): Promise<void> {
   // Chromium reports every answer above 399 by itself
@@ -73,7 +53,7 @@ async function tryRecovering({ page }: Person): Promise<void> {
 
 test("G13: a passkey brings everything back into an empty browser without a word typed", async () => {
   const [anna, ben] = [await arrive(), await arrive()];
-  await anna.signUp(url, "Bäckerei Sommer", "Anna Sommer");
+  await anna.signUp(stage.named, "Bäckerei Sommer", "Anna Sommer");
   await ben.join(await anna.invite("1 Person"), "Ben Aydın");
   await ben.start(["Anna Sommer"], "Backstube");
   await ben.send("Brot ist im Ofen");
@@ -86,7 +66,7 @@ test("G13: a passkey brings everything back into an empty browser without a word
   await makeWords(anna);
   await add(anna, "Annas Telefon");
 
-  await authenticator.emptyBrowser(url);
+  await authenticator.emptyBrowser(stage.named);
   await tryRecovering(anna);
   await anna.page.getByRole("heading", { name: "Ihre Geräte" }).waitFor();
   await sectionOf(anna).getByText("Zuletzt verwendet").waitFor();
@@ -101,7 +81,7 @@ test("G13: a passkey brings everything back into an empty browser without a word
 
 test("G14: where an authenticator has no PRF, making and using a passkey say so and offer the words; nothing of it stays", async () => {
   const anna = await arrive();
-  await anna.signUp(url, "Imkerei Holm", "Anna Holm");
+  await anna.signUp(stage.named, "Imkerei Holm", "Anna Holm");
   const plain = await Authenticator.at(anna.page, { hasPrf: false });
   const words = await makeWords(anna);
   const dialog = await tryAdding(anna, "Alter Stick");
@@ -118,7 +98,7 @@ test("G14: where an authenticator has no PRF, making and using a passkey say so 
   expect(await sectionOf(anna).getByRole("listitem").count()).toBe(0);
 
   const other = await arrive();
-  await other.page.goto(url);
+  await other.page.goto(stage.named);
   await tryRecoveringWithout(anna, other);
   await other.page.getByLabel("Ihre 24 Wörter").fill(words.join(" "));
   await other.page.getByRole("button", { name: "Wiederherstellen", exact: true }).click();
@@ -131,7 +111,7 @@ async function tryRecoveringWithout(anna: Person, other: Person): Promise<void> 
   const page = await anna.context.newPage();
   await anna.page.close();
   anna.page = page;
-  await page.goto(`${url}/settings`);
+  await page.goto(`${stage.named}/settings`);
   const good = await Authenticator.at(page, { hasPrf: true });
   await add(anna, "Neuer Stick");
   const [credential] = await good.credentials();
@@ -144,7 +124,7 @@ async function tryRecoveringWithout(anna: Person, other: Person): Promise<void> 
 
 test("G15: passkeys are listed and removed; a removed one opens nothing any more and says so", async () => {
   const anna = await arrive();
-  await anna.signUp(url, "Mühle Kern", "Anna Kern");
+  await anna.signUp(stage.named, "Mühle Kern", "Anna Kern");
   const authenticator = await Authenticator.at(anna.page, { hasPrf: true });
   await makeWords(anna);
   await add(anna, "Annas Telefon");
@@ -166,7 +146,7 @@ test("G15: passkeys are listed and removed; a removed one opens nothing any more
   await anna.page.getByRole("dialog").getByRole("button", { name: "Entfernen" }).click();
   await anna.page.getByRole("dialog").waitFor({ state: "detached" });
   expect(await authenticator.credentials()).toHaveLength(1);
-  await authenticator.emptyBrowser(url);
+  await authenticator.emptyBrowser(stage.named);
   await tryRecovering(anna);
   await anna.page.getByText("Dieser Passkey gilt hier nicht oder nicht mehr.").waitFor();
   await leaveAll([anna]);

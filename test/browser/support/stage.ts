@@ -11,6 +11,8 @@ import { Person } from "./person.ts";
 
 export interface Stage {
   readonly url: string;
+  /** The same by the name of the host: WebAuthn knows no addresses. */
+  readonly named: string;
   /** Somebody with an empty browser profile. */
   arrive(): Promise<Person>;
   /** Closes these people's profiles; nothing may have complained in any of them. */
@@ -35,6 +37,9 @@ export function setStage(name: string, options: Partial<ServeOptions> = {}): Sta
   return {
     get url() {
       return server.url;
+    },
+    get named() {
+      return server.url.replace("127.0.0.1", "localhost");
     },
     arrive: async () => Person.at(await openProfile(browser)),
     leaveAll: async (people) => {
