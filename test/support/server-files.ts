@@ -14,9 +14,17 @@ export function filesIn(folder: string): readonly string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-/** The whole content of every file in a folder and below, by path. */
+/** The whole content of every file in a folder and below, by path; without those that go while it looks, as SQLite's `-wal` and `-shm` do. */
 export function contentsOf(folder: string): ReadonlyMap<string, Buffer> {
-  return new Map(filesIn(folder).map((path) => [path, readFileSync(path)]));
+  const contents = new Map<string, Buffer>();
+  for (const path of filesIn(folder)) {
+    try {
+      contents.set(path, readFileSync(path));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+    }
+  }
+  return contents;
 }
 
 /** A row of a conversation's log as the server keeps it. `bytes` is null once destroyed. */
