@@ -54,6 +54,25 @@ test("O11: what comes while something is being written waits for it and the wind
   expect(flushed).toEqual([[1], [2, 3, 4, 5]]);
 });
 
+test("O11: where writes take long one after the other, the next waits as long for company, at most 200 ms", async () => {
+  for (const { took, wait } of [
+    { took: 40, wait: 40 },
+    { took: 5_000, wait: 200 },
+  ]) {
+    const { batch, flushed, durable } = idle();
+    for (const [round, item] of [1, 2].entries()) {
+      batch.add(item, 10);
+      await vi.advanceTimersByTimeAsync(took);
+      if (round === 1) batch.add(3, 10);
+      await durable();
+      await vi.advanceTimersByTimeAsync(round === 0 ? WINDOW : wait - 1);
+    }
+    expect(flushed).toEqual([[1], [2]]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(flushed).toEqual([[1], [2], [3]]);
+  }
+});
+
 test("O11: a hundred, or 128 KiB, do not wait for anything", () => {
   const { batch, flushed } = idle();
   for (let item = 0; item < 102; item++) batch.add(item, 10);

@@ -3,17 +3,23 @@
 /** Half a flow-control window, so that a device that confirms every frame is never behind. */
 const FULL_ITEMS = 100;
 const FULL_BYTES = 128 * 1024;
+/** However long writes take, nobody waits longer than this for company, in ms. */
+const LONGEST = 200;
 
 interface Options<Item> {
   /** Decides over items, and writes. */
   readonly flush: (items: readonly Item[]) => void;
   /** Resolves when what was written is durable. */
   readonly durable: () => Promise<void>;
-  /** How many ms under load lie between what was written last being durable and the next flush; asked anew each time. */
+  /** How many ms under load lie at least between what was written last being durable and the next flush; asked anew each time. */
   readonly window: () => number;
 }
 
-/** Collects items while the object is busy; an item that comes to an idle object is passed on at once. No timer runs while nothing waits. */
+/**
+ * Collects items while the object is busy; an item that comes to an idle object is passed on at once. No timer runs while nothing waits.
+ * The longer writes take to become durable, the longer the next one waits for company: where many objects share a disk, fewer and larger
+ * writes serve everybody sooner.
+ */
 export class Batch<Item> {
   readonly #options: Options<Item>;
   #waiting: Item[] = [];
@@ -21,6 +27,8 @@ export class Batch<Item> {
   #timer: ReturnType<typeof setTimeout> | null = null;
   #writing = 0;
   #durableAt = 0;
+  /** How long the last two writes took, in ms: one of them alone may have met a hiccup of the disk. */
+  #took: readonly [number, number] = [0, 0];
 
   constructor(options: Options<Item>) {
     this.#options = options;
@@ -49,18 +57,20 @@ export class Batch<Item> {
 
   /** A slow disk holds up the whole object; what has come in meanwhile must not be flushed one by one. */
   async #settle(): Promise<void> {
+    const begun = Date.now();
     try {
       await this.#options.durable();
     } finally {
       this.#writing--;
       this.#durableAt = Date.now();
+      this.#took = [this.#durableAt - begun, this.#took[0]];
     }
     if (this.#waiting.length > 0) this.#schedule();
   }
 
   #schedule(): void {
     if (this.#timer !== null || this.#writing > 0) return;
-    const window = this.#options.window();
+    const window = Math.max(this.#options.window(), Math.min(...this.#took, LONGEST));
     const wait = this.#durableAt + window - Date.now();
     // A clock that was set back must not make anybody wait
     if (wait <= 0 || wait > window) this.flush();
