@@ -1,7 +1,7 @@
 // Owns what the benchmark reads off the machine: processor time and memory of a process, pinning, medians. Knows no workload.
 
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 const TICK_MS = 10;
@@ -51,6 +51,25 @@ export async function idle(pid: number): Promise<void> {
     const before = cpuMs(pid);
     await pause(250);
     calm = cpuMs(pid) - before <= TICK_MS ? calm + 1 : 0;
+  }
+}
+
+/** Longer than workerd keeps an object that nobody uses, in ms. */
+const KEPT = 11_000;
+
+/**
+ * Waits until a process has put away what nobody uses any more, at most a minute. The runtime evicts objects ten seconds after their last
+ * use, many at once after a set-up, and closing their files holds up everybody else for a second or more without using the processor.
+ */
+export async function settled(pid: number): Promise<void> {
+  const opened = (): number => readdirSync(`/proc/${pid}/fd`).length;
+  let calmSince = performance.now();
+  let before = { cpu: cpuMs(pid), files: opened() };
+  for (let turn = 0; turn < 240 && performance.now() - calmSince < KEPT; turn++) {
+    await pause(250);
+    const now = { cpu: cpuMs(pid), files: opened() };
+    if (now.cpu - before.cpu > TICK_MS || now.files !== before.files) calmSince = performance.now();
+    before = now;
   }
 }
 

@@ -9,7 +9,7 @@ import { measureBrowser } from "./browser.ts";
 import { measureCost } from "./cost.ts";
 import { durableRoom, objectRoom, volatileRoom } from "./floors/floors.ts";
 import { measureGaining } from "./gaining.ts";
-import { idle, median, takeBothCores, takeLoadCore, twoCores } from "./machine.ts";
+import { idle, median, settled, takeBothCores, takeLoadCore, twoCores } from "./machine.ts";
 import { type Figure, judge, PRODUCT } from "./marks.ts";
 import { foundCompany, productTarget, startProduct } from "./product.ts";
 import { catchUp, idleMemory, reconnect, stalled, timers, timersAfterCrash } from "./single.ts";
@@ -78,7 +78,7 @@ async function measureTarget(target: Target): Promise<void> {
   };
   for (const { work, rooms: count, size } of SATURATIONS.filter(({ work }) => wanted(work))) {
     const rooms = await part(`${target.name}: set-up of ${work}`, () => fillRooms(target, count, size));
-    await idle(target.pid);
+    await settled(target.pid);
     const result = await part(`${target.name}: ${work}`, () => saturate({ pid: target.pid, rooms, seconds }));
     keep([
       figure(work, "server CPU per delivery", "µs", result.cpuPerDelivery),
@@ -90,8 +90,7 @@ async function measureTarget(target: Target): Promise<void> {
   for (const { work, size, rate } of PACES.filter(({ work }) => wanted(work))) {
     const [peers = []] = await fillRooms(target, 1, size);
     await quiet(peers);
-    // A room is there before everybody's mailbox has been told of it
-    await idle(target.pid);
+    await settled(target.pid);
     const length = Math.max(seconds, 20 / rate);
     const result = await part(`${target.name}: ${work}`, () => pace({ peers, rate, seconds: length }));
     keep([figure(work, "latency p50", "ms", result.p50), figure(work, "latency p99", "ms", result.p99)]);

@@ -1,6 +1,6 @@
 // Owns the works that only the product can be measured by: memory, reconnect storm, catch-up, stalled members, timers.
 
-import { cpuMs, idle, median, pause, percentile, residentKib } from "./machine.ts";
+import { cpuMs, idle, median, pause, percentile, residentKib, settled } from "./machine.ts";
 import { type Figure, PRODUCT } from "./marks.ts";
 import {
   type Company,
@@ -138,6 +138,7 @@ export async function stalled(running: Running, company: Company): Promise<Figur
     return { all: peers, others: peers.slice(0, 90) };
   };
   const [well, ill] = [await fill(), await fill()];
+  await settled(running.workerdPid);
   await pace({ peers: well.others, rate: STALLING.rate, seconds: STALLING.seconds });
   const memory = residentKib(running.workerdPid);
   for (const peer of ill.all.slice(90)) peer.stall();

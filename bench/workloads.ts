@@ -21,8 +21,8 @@ const payloadSize = (at: number): number => 300 + ((at * 37) % 701);
 /** How many sends one room keeps in flight while it is saturated. */
 const IN_FLIGHT = 128;
 
-/** How long rooms may take to get going, in ms: an object's first write costs the runtime far more than the later ones. */
-const WARM_UP = { least: 500, most: 30_000 };
+/** How long rooms may take to get going, in ms: an object's first writes cost the runtime far more than the later ones. */
+const WARM_UP = { least: 3_000, most: 30_000 };
 
 /**
  * Keeps every room full for `seconds`, counted from when each of them has delivered: up to ten senders each, always {@link IN_FLIGHT}
@@ -90,9 +90,14 @@ export async function quiet(peers: readonly Peer[]): Promise<void> {
   for (const peer of peers) peer.onDelivery = null;
 }
 
-/** Sends `rate` messages a second into one room for `seconds` and measures send → delivery on at most 50 of its peers, in ms. */
+/**
+ * Sends `rate` messages a second into one room for `seconds` and measures send → delivery on at most 50 of its peers, in ms. A second's worth
+ * of messages, at least five, goes first and is not measured: it wakes the room.
+ */
 export async function pace(load: { peers: readonly Peer[]; rate: number; seconds: number }): Promise<Latency> {
   const { peers, rate, seconds } = load;
+  await sendPaced(peers, { rate, count: Math.max(5, rate) });
+  await quiet(peers);
   const times: number[] = [];
   const step = Math.max(1, Math.floor(peers.length / 50));
   const sampled = peers.filter((_, at) => at % step === 0);
@@ -103,16 +108,24 @@ export async function pace(load: { peers: readonly Peer[]; rate: number; seconds
       for (const stamp of stamps) times.push(now - stamp);
     };
   }
-  const start = performance.now();
-  for (let at = 0; at < rate * seconds; at++) {
-    const due = start + (at * 1000) / rate;
-    if (due > performance.now()) await pause(due - performance.now());
-    peers[at % Math.min(10, peers.length)]?.send(payloadSize(at), performance.now());
-  }
+  await sendPaced(peers, { rate, count: rate * seconds });
   await pause(300);
   for (const peer of sampled) {
     peer.sample = false;
     peer.onDelivery = null;
   }
   return { p50: percentile(times, 0.5), p99: percentile(times, 0.99), samples: times.length };
+}
+
+/** Sends `count` messages, `rate` a second, by up to ten of the peers in turn. */
+async function sendPaced(
+  peers: readonly Peer[],
+  { rate, count }: { readonly rate: number; readonly count: number },
+): Promise<void> {
+  const start = performance.now();
+  for (let at = 0; at < count; at++) {
+    const due = start + (at * 1000) / rate;
+    if (due > performance.now()) await pause(due - performance.now());
+    peers[at % Math.min(10, peers.length)]?.send(payloadSize(at), performance.now());
+  }
 }
