@@ -255,6 +255,8 @@ const Sealed = v.pipe(Blob, v.maxLength(4096));
 /** Opens a meeting place for a further device. */
 export const LinkBody = v.strictObject({ id: LinkId, offer: Sealed });
 export const LinkMessageBody = v.strictObject({ bytes: Sealed });
+/** The new device's answer, with the share of what it keeps of the code: it is not in yet, and has nowhere else to leave one. */
+export const LinkHelloBody = v.strictObject({ ...LinkMessageBody.entries, share: v.optional(NewShare) });
 /** All that has been left so far, in the order in which it is; times in ms. */
 export const LinkAnswer = v.strictObject({
   offer: Sealed,

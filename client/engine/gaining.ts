@@ -7,6 +7,7 @@ import { loadAccount } from "./account.ts";
 import type { DoorOptions } from "./api.ts";
 import type { Clock } from "./clock.ts";
 import { late } from "./late.ts";
+import { type Entered, loadEntered, saveEntered } from "./linking/entered.ts";
 import { type Handing, loadHanding } from "./linking/handing.ts";
 import type { Showing } from "./linking/linking.ts";
 import { giveUpHistory, isHistoryPending } from "./linking/pending.ts";
@@ -38,6 +39,8 @@ export interface GainingOptions {
   readonly clock: Clock;
   /** {@link Gaining.view} is another. */
   readonly changed: () => void;
+  /** This profile is a device now, and has its history. */
+  readonly gained: (account: AccountRecord) => Promise<void>;
 }
 
 /** What the device that has the account gives. */
@@ -63,6 +66,10 @@ export class Gaining {
   #cancel: (() => Promise<void>) | null = null;
   /** What a person has confirmed, until all of it is uploaded. */
   #handing: Handing | null = null;
+  /** The code that was entered here, until it is of no use any more. */
+  #entered: Entered | null = null;
+  /** What is being done with it; kept when it has come to a good end. */
+  #following: { readonly entered: Entered; readonly done: Promise<void> } | null = null;
 
   constructor(options: GainingOptions) {
     this.#options = options;
@@ -110,9 +117,12 @@ export class Gaining {
     });
   }
 
-  /** Reads what an earlier run was handing over. */
-  async load(): Promise<void> {
-    this.#handing = (await loadHanding(this.#options.store)) ?? null;
+  /** Reads what an earlier run has left undone. `isIn`: the profile is a device already. */
+  async load(isIn: boolean): Promise<void> {
+    const { store } = this.#options;
+    this.#handing = (await loadHanding(store)) ?? null;
+    this.#entered = (await loadEntered(store)) ?? null;
+    if (isIn) await this.forget();
   }
 
   /** Goes on with what an earlier run was handing over. @throws {Refusal} as {@link confirm} */
@@ -127,26 +137,21 @@ export class Gaining {
     await this.#guard(() => this.#deliver(giver, handing, false));
   }
 
-  /** Enters a code; resolves with the account once the history is here. @throws {Refusal} malformed — no code; any that ends linking */
-  async enter(text: string, deviceName: string): Promise<AccountRecord> {
-    await this.cancel();
-    const { readCode, enterCode, takeOver } = await loadLinking();
+  /** Enters a code; resolves once the device is in and the history is here. @throws {Refusal} malformed — no code; any that ends linking */
+  async enter(text: string, deviceName: string): Promise<void> {
+    const { readCode, linkKeys, takeCode } = await loadLinking();
     const code = readCode(text);
     if (code === undefined) throw new Refusal("malformed", { reason: "link_code" });
-    const { door, store, sealing, clock } = this.#options;
-    return this.#guard(async () => {
-      const entering = await enterCode({ ...door, clock }, { code, name: deviceName });
-      this.#cancel = entering.cancel;
-      this.#show({ kind: "entered", digits: entering.digits });
-      const handover = await entering.confirmed();
-      this.#cancel = null;
-      this.#show({ kind: "arriving", done: 0, total: 0 });
-      const how = { ...door, store, sealing, clock, deviceName, onProgress: this.#arriving };
-      // Once the device is in, a history that is cut off is no reason to begin again
-      await takeOver(how, handover).catch((error: unknown) => this.#unlessIn(error));
-      await this.arrive();
-      return this.#account();
-    });
+    const keys = await linkKeys(code);
+    if (this.#entered?.link === keys.id) return this.goOn();
+    await this.cancel();
+    const { door, clock } = this.#options;
+    return this.#follow(await takeCode({ ...door, clock }, { keys, name: deviceName }));
+  }
+
+  /** Goes on with the code that was entered here last, if that was not called off. @throws {Refusal} as {@link enter} */
+  async goOn(): Promise<void> {
+    if (this.#entered !== null) await this.#follow(this.#entered);
   }
 
   /** Comes back by the words; resolves with the account. @throws {Refusal} malformed — a word is wrong; not_found, forbidden, unavailable: as coming back is */
@@ -184,14 +189,83 @@ export class Gaining {
 
   /** Calls off what is under way, and shows nothing any more. A device that is in already goes on without what has not arrived of its history. */
   async cancel(): Promise<void> {
-    const cancel = this.#cancel;
+    const [cancel, entered] = [this.#cancel, this.#entered];
     const isArriving = this.#view?.kind === "arriving";
     this.#cancel = null;
     this.#offer = null;
     this.#handing = null;
     this.#show(null);
     if (isArriving) await giveUpHistory(this.#options.store);
-    await cancel?.();
+    else {
+      this.#following = null;
+      await this.forget();
+    }
+    if (cancel !== null) await cancel();
+    else if (entered !== null && !isArriving) await this.#leave(entered);
+  }
+
+  /** Calls off a code that has only just been found in the profile. */
+  async #leave(entered: Entered): Promise<void> {
+    const { door, clock } = this.#options;
+    const { enterCode } = await loadLinking();
+    await enterCode({ ...door, clock }, entered).close();
+  }
+
+  /** What was entered is followed once at a time. */
+  #follow(entered: Entered): Promise<void> {
+    if (this.#following?.entered === entered) return this.#following.done;
+    this.#entered = entered;
+    const done = this.#bringIn(entered).catch((error: unknown) => {
+      // What was called off says nothing more
+      if (this.#isWanted(entered)) {
+        this.#following = null;
+        this.#end(error);
+      }
+      throw error;
+    });
+    this.#following = { entered, done };
+    return done;
+  }
+
+  #isWanted(entered: Entered): boolean {
+    return this.#following?.entered === entered;
+  }
+
+  /** From an entered code to a device with its history. Until it is in, a reload goes on from the same code, with the same digits. */
+  async #bringIn(entered: Entered): Promise<void> {
+    const { door, store, sealing, clock, gained } = this.#options;
+    const { enterCode, takeOver } = await loadLinking();
+    // The way to what is kept is durable before anything is
+    const share = await sealing?.introduce();
+    if (!this.#isWanted(entered)) throw new Refusal("not_found");
+    const entering = enterCode({ ...door, clock }, entered, share);
+    this.#cancel = entering.close;
+    this.#show({ kind: "entering" });
+    await saveEntered(store, entered);
+    try {
+      const digits = await entering.agreed();
+      if (!this.#isWanted(entered)) throw new Refusal("not_found");
+      this.#show({ kind: "entered", digits });
+      const handover = await entering.confirmed();
+      if (!this.#isWanted(entered)) throw new Refusal("not_found");
+      this.#cancel = null;
+      this.#show({ kind: "arriving", done: 0, total: 0 });
+      await takeOver({ ...door, store, sealing, clock, deviceName: entered.name }, handover);
+    } catch (error) {
+      if (isRefusal(error) && !PASSING.has(error.code)) await this.forget(entered);
+      throw error;
+    }
+    await this.forget(entered);
+    await entering.close();
+    await this.arrive();
+    await gained(await this.#account());
+  }
+
+  /** What was entered is of no use any more, unless another code was since. */
+  async forget(entered = this.#entered): Promise<void> {
+    if (entered === null || this.#entered !== entered) return;
+    this.#entered = null;
+    await saveEntered(this.#options.store, null);
   }
 
   /** Uploads what was confirmed, and shows how far that is. */
@@ -248,10 +322,6 @@ export class Gaining {
     } finally {
       this.#show(null);
     }
-  }
-
-  async #unlessIn(error: unknown): Promise<void> {
-    if ((await loadAccount(this.#options.store))?.state !== "ready") throw error;
   }
 
   async #account(): Promise<AccountRecord> {

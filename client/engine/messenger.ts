@@ -55,7 +55,14 @@ class Messenger implements Engine {
     const { server, store, sealing, fetch } = options;
     const door = { server, ...(fetch !== undefined && { fetch }) };
     this.#door = createDoor(door);
-    this.#gaining = new Gaining({ door, store, sealing, clock: this.#clock, changed: () => this.#live.changed() });
+    this.#gaining = new Gaining({
+      door,
+      store,
+      sealing,
+      clock: this.#clock,
+      changed: () => this.#live.changed(),
+      gained: (account) => this.#open(account),
+    });
   }
 
   async start(): Promise<void> {
@@ -64,10 +71,11 @@ class Messenger implements Engine {
     network?.addEventListener("offline", this.#networked);
     this.#careful = (await store.get(RUNNING.table, RUNNING.key)) !== undefined;
     await store.write([{ ...RUNNING, value: new Uint8Array(1) }]);
-    await this.#gaining.load();
     const account = await loadAccount(store);
+    await this.#gaining.load(account !== undefined && account.state !== "draft");
     if (account?.state === "ended") this.#ended = account;
     else if (account !== undefined) await this.#enter(account);
+    else this.#goOn();
     void this.#ask();
   }
 
@@ -94,7 +102,7 @@ class Messenger implements Engine {
   on: Engine["on"] = (listener) => this.#live.on(listener);
 
   signUp: Engine["signUp"] = async ({ organisation, name, deviceName, residency = "eu" }) => {
-    this.#mustBeFresh();
+    await this.#beginAnew();
     const { account, token } = await signUp(this.#means, { organisation, name, deviceName, residency });
     await this.#open(account, token);
   };
@@ -102,7 +110,7 @@ class Messenger implements Engine {
   previewInvite: Engine["previewInvite"] = (link) => previewInvite(this.#door, link);
 
   join: Engine["join"] = async (input) => {
-    this.#mustBeFresh();
+    await this.#beginAnew();
     const { account, token } = await join(this.#means, input);
     await this.#open(account, token);
   };
@@ -261,7 +269,7 @@ class Messenger implements Engine {
 
   link: Engine["link"] = async ({ code, deviceName }) => {
     this.#mustBeFresh();
-    await this.#open(await this.#gaining.enter(code, checkName(deviceName, "name")));
+    await this.#gaining.enter(code, checkName(deviceName, "name"));
   };
 
   recoveryWords: Engine["recoveryWords"] = async () => {
@@ -275,7 +283,7 @@ class Messenger implements Engine {
   confirmWords: Engine["confirmWords"] = async (entered) => this.#ready.safekeeping.confirm(entered);
 
   recover: Engine["recover"] = async ({ phrase, deviceName }) => {
-    this.#mustBeFresh();
+    await this.#beginAnew();
     await this.#open(await this.#gaining.recover(phrase, checkName(deviceName, "name")));
   };
 
@@ -296,7 +304,7 @@ class Messenger implements Engine {
   };
 
   recoverByPasskey: Engine["recoverByPasskey"] = async ({ answer, deviceName }) => {
-    this.#mustBeFresh();
+    await this.#beginAnew();
     await this.#open(await this.#gaining.recoverByPasskey(answer, checkName(deviceName, "name")));
   };
 
@@ -348,6 +356,12 @@ class Messenger implements Engine {
     if (this.#session !== null || this.#ended !== null) throw new Refusal("conflict", { reason: "account" });
   }
 
+  /** Another way in than the code that was entered, if one was. */
+  async #beginAnew(): Promise<void> {
+    this.#mustBeFresh();
+    await this.#gaining.cancel();
+  }
+
   #find(id: ConversationId): Conversation {
     const conversation = (this.#session ?? this.#ready).conversations.find(id);
     if (conversation === undefined || conversation.ledger.record.kind === "self") throw new Refusal("not_found");
@@ -376,12 +390,22 @@ class Messenger implements Engine {
     try {
       await session.api.tenant();
       await saveAccount(this.#options.store, ready);
+      await this.#gaining.forget();
       this.#session = session;
       this.#live.changed();
     } catch (error) {
       session.close();
-      if (isRefusal(error) && error.code === "not_found") await dropAccount(this.#options.store);
+      if (!isRefusal(error) || error.code !== "not_found") return;
+      await dropAccount(this.#options.store);
+      this.#goOn();
     }
+  }
+
+  /** Goes on with the code that an earlier run has entered. */
+  #goOn(): void {
+    this.#gaining.goOn().catch((error: unknown) => {
+      if (!isRefusal(error)) this.#fault("linking", error);
+    });
   }
 
   /** Opens what the profile has, once all of a history that was handed over is here. */

@@ -142,14 +142,15 @@ export interface SafekeepingView {
 /**
  * A further device on its way in. On the device that has the account: `shown` a code (`expiresAt` by the local clock), `answered` by a device with
  * this name, whose digits a person compares, `handing` over, with so many of the
- * parts of its history (`total` 0: not counted yet), `handed` over. On the new one: `entered`, digits to compare; `arriving`, with
- * so many of the parts of its history. On either: `over`, with the refusal that ended it, `not_found` when time ran out or somebody called it off.
+ * parts of its history (`total` 0: not counted yet), `handed` over. On the new one: `entering`, no digits yet; `entered`, digits to compare;
+ * `arriving`, with so many of the parts of its history. On either: `over`, with the refusal that ended it, `not_found` when time ran out or somebody called it off.
  */
 export type LinkingView =
   | { readonly kind: "shown"; readonly code: string; readonly address: string; readonly expiresAt: number }
   | { readonly kind: "answered"; readonly name: string; readonly digits: string; readonly expiresAt: number }
   | { readonly kind: "handing"; readonly name: string; readonly done: number; readonly total: number }
   | { readonly kind: "handed"; readonly name: string }
+  | { readonly kind: "entering" }
   | { readonly kind: "entered"; readonly digits: string }
   | { readonly kind: "arriving"; readonly done: number; readonly total: number }
   | { readonly kind: "over"; readonly code: RefusalCode };
@@ -351,7 +352,10 @@ export interface Engine {
   confirmLink(): Promise<void>;
   /** Calls off what {@link Snapshot.linking} shows, on whichever side, or puts away how it ended. */
   cancelLink(): Promise<void>;
-  /** Makes this empty profile a further device of the member whose code this is, or the address in its QR code. Resolves when all is here. */
+  /**
+   * Makes this empty profile a further device of the member whose code this is, or the address in its QR code. Resolves when all is here. Opened
+   * again before that, the profile goes on by itself until the code's time is over.
+   */
   link(input: { code: string; deviceName: string }): Promise<void>;
   /** The words that bring back everything: those not confirmed yet, or new ones in place of any earlier. */
   recoveryWords(): Promise<readonly string[]>;

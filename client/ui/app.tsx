@@ -41,7 +41,7 @@ export function App(props: { remote: Remote }): JSX.Element {
   };
   watchIdle(() => session.lock.view()?.minutes ?? null, lock.shut);
   const joining = () => route().screen === "join";
-  const linking = () => route().screen === "link" || view.linking?.kind === "arriving";
+  const linking = () => route().screen === "link";
   const forget = async (): Promise<void> => {
     await props.remote.forget();
     location.assign("/");
@@ -86,7 +86,7 @@ export function App(props: { remote: Remote }): JSX.Element {
               <Recover />
             </Suspense>
           </Match>
-          <Match when={view.phase === "fresh" && linking()}>
+          <Match when={view.phase === "fresh" && (linking() || view.linking !== null)}>
             <Suspense>
               <LinkDevice link={deviceLink()} />
             </Suspense>

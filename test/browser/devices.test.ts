@@ -145,6 +145,24 @@ test("G9: the address of the QR code opens the digits by itself; a no on the fir
   await leaveAll([anna, phone]);
 });
 
+test("S38: a page that is loaded anew before the yes shows the same digits, and is in afterwards", async () => {
+  const { anna, ben } = await talk("Backhaus Reimann");
+  const code = await showCode(anna);
+  const phone = await arrive();
+  await phone.page.goto(`${stage.url}/link#${code}`);
+  await phone.page.locator(".digits").waitFor();
+  const digits = await digitsOf(phone);
+  for (const path of ["/link", "/"]) {
+    await phone.page.goto(stage.url + path);
+    await phone.page.locator(".digits").waitFor();
+    expect(await digitsOf(phone)).toBe(digits);
+  }
+  await anna.page.getByRole("button", { name: "Ja, hinzufügen" }).click();
+  await phone.open("Backstube");
+  await phone.sees("Brot ist im Ofen");
+  await leaveAll([anna, ben, phone]);
+});
+
 test("G10: the words are asked for until three were entered again, and bring everything back into an empty browser", async () => {
   const { anna, ben } = await talk("Mühle Kern");
   await anna.page.getByText("Damit nichts verloren geht").waitFor();

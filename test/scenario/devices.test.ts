@@ -10,9 +10,9 @@ import { keepBackup } from "../../client/engine/backup/keeper.ts";
 import { packMembership } from "../../client/engine/backup/membership.ts";
 import { sign } from "../../client/engine/group/device-keys.ts";
 import { KeyLog } from "../../client/engine/key-log.ts";
-import { readCode } from "../../client/engine/linking/code.ts";
+import { linkKeys, readCode } from "../../client/engine/linking/code.ts";
 import { endHistory, fetchHistory, handOver, sealHistory, takeOver } from "../../client/engine/linking/hand-over.ts";
-import { enterCode, showCode } from "../../client/engine/linking/linking.ts";
+import { enterCode, showCode, takeCode } from "../../client/engine/linking/linking.ts";
 import { isHistoryPending } from "../../client/engine/linking/pending.ts";
 import type { AccountRecord } from "../../client/engine/records.ts";
 import { comeBack } from "../../client/engine/recovery/come-back.ts";
@@ -238,15 +238,17 @@ describe("key log", () => {
 });
 
 describe("linking", () => {
+  const enter = async (code: string) =>
+    enterCode(door(), await takeCode(door(), { keys: await linkKeys(code), name: "Phone" }));
+
   test("P7: a second device is in by its code: same digits, whole history, all conversations, and nothing left in the vault", async () => {
     const { anna, bert, id, said } = await talk();
     const account = await accountOf(anna);
     const tokens = tokensOf(account);
     const showing = await showCode({ ...door(), tokens });
-    const entering = enterCode(door(), { code: readCode(showing.code) ?? "", name: "Phone" });
-    const answered = await showing.answered();
-    const entered = await entering;
-    expect(answered).toEqual({ name: "Phone", digits: entered.digits });
+    const entering = await enter(readCode(showing.code) ?? "");
+    const [answered, digits] = await Promise.all([showing.answered(), entering.agreed()]);
+    expect(answered).toEqual({ name: "Phone", digits });
 
     const vault = createVault({ ...door(), tokens, shelf: "handover" });
     const history = await sealHistory({ store: anna.store, vault, now: Date.now }, account);
@@ -254,8 +256,8 @@ describe("linking", () => {
     await handOver(showing, account, { history, recovery: null, now: Date.now() });
     const phone = company.person("Anna's phone");
     const store = await openSqliteStore(phone.folder);
-    const restored = await takeOver({ ...door(), store, deviceName: "Phone" }, await entered.confirmed());
-    expect(restored.missing).toBe(0);
+    await takeOver({ ...door(), store, deviceName: "Phone" }, await entering.confirmed());
+    expect((await fetchHistory({ ...door(), store })).missing).toBe(0);
     expect(await vault.list()).toEqual([]);
     await store.close();
 
@@ -276,9 +278,8 @@ describe("linking", () => {
     const account = await accountOf(anna);
     const tokens = tokensOf(account);
     const showing = await showCode({ ...door(), tokens });
-    const entering = enterCode(door(), { code: showing.code, name: "Phone" });
-    await showing.answered();
-    const entered = await entering;
+    const entering = await enter(showing.code);
+    await Promise.all([showing.answered(), entering.agreed()]);
     const vault = createVault({ ...door(), tokens, shelf: "handover" });
     const history = await sealHistory({ store: anna.store, vault, now: Date.now }, account);
     await endHistory({ vault, now: Date.now }, history);
@@ -290,11 +291,9 @@ describe("linking", () => {
       if (String(input).includes("/api/vault/") && left-- === 0) throw new TypeError("the network is gone");
       return fetch(input, init);
     };
-    const handover = await entered.confirmed();
     const options = { ...door(), fetch: broken, store };
-    await expect(takeOver({ ...options, deviceName: "Phone" }, handover)).rejects.toMatchObject({
-      code: "unavailable",
-    });
+    await takeOver({ ...options, deviceName: "Phone" }, await entering.confirmed());
+    await expect(fetchHistory(options)).rejects.toMatchObject({ code: "unavailable" });
     expect(await isHistoryPending(store)).toBe(true);
     expect(await fetchHistory(options)).toMatchObject({ missing: 0 });
     expect(await isHistoryPending(store)).toBe(false);
@@ -310,7 +309,7 @@ describe("linking", () => {
     const tokens = tokensOf(await accountOf(anna));
     const showing = await showCode({ ...door(), tokens });
     await showing.cancel();
-    await expect(enterCode(door(), { code: showing.code, name: "Phone" })).rejects.toMatchObject({ code: "not_found" });
+    await expect(enter(showing.code)).rejects.toMatchObject({ code: "not_found" });
     await expect(showing.answered()).rejects.toMatchObject({ code: "not_found" });
     expect(await anna.engine.devices()).toHaveLength(1);
   });

@@ -6,13 +6,16 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { loadAccount } from "../../client/engine/account.ts";
 import { createDoor } from "../../client/engine/api.ts";
 import { sign } from "../../client/engine/group/device-keys.ts";
+import { loadEntered } from "../../client/engine/linking/entered.ts";
 import { isHistoryPending } from "../../client/engine/linking/pending.ts";
 import { createTokens } from "../../client/engine/token.ts";
 import { createVault } from "../../client/engine/vault.ts";
 import type { LinkingView, SafekeepingView } from "../../client/engine/view.ts";
 import { type ConversationId, type MemberId, newId } from "../../schemas/ids.ts";
-import type { Company, Person } from "../support/company.ts";
+import { LIMITS } from "../../schemas/policy.ts";
+import type { Company, Opening, Person } from "../support/company.ts";
 import { eachWithCompany } from "../support/hooks.ts";
+import { LeapingClock } from "../support/leaping-clock.ts";
 import { outcome, Profiles } from "../support/profiles.ts";
 import type { RealServer } from "../support/real-server.ts";
 
@@ -121,6 +124,130 @@ describe("linking", () => {
     expect(phone.engine.snapshot()).toMatchObject({ phase: "fresh", linking: { kind: "over", code: "not_found" } });
     expect(anna.engine.snapshot().linking).toBeNull();
     await expect(anna.engine.confirmLink()).rejects.toMatchObject({ code: "conflict" });
+    expect(await anna.engine.devices()).toHaveLength(1);
+  });
+
+  /** Anna shows a code and an empty phone has entered it; both show the digits. */
+  async function compared(anna: Person, opening: Opening = {}) {
+    const phone = company.person("Anna's phone");
+    await phone.open(opening);
+    await anna.engine.offerLink();
+    const { code } = await shown(anna, "shown");
+    const linked = phone.engine.link({ code, deviceName: "Phone" }).catch((error: unknown) => error);
+    const { digits } = await shown(anna, "answered");
+    return { phone, code, digits, linked };
+  }
+
+  test("S38: closed before the yes, a new device goes on with the same digits, and nobody else enters its code", async () => {
+    const { anna, id, said } = await talk();
+    const { phone, code, digits } = await compared(anna);
+    for (const _ of [1, 2]) {
+      await phone.reopen();
+      expect((await shown(phone, "entered")).digits).toBe(digits);
+    }
+    const thief = company.person("Somebody");
+    await thief.open();
+    const refused = await thief.engine.link({ code, deviceName: "x" }).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: "conflict" });
+    expect(await loadEntered(thief.store)).toBeUndefined();
+    // The code itself lies nowhere
+    const kept = await loadEntered(phone.store);
+    expect(Object.keys(kept ?? {}).sort()).toEqual(["greeting", "link", "name", "until"]);
+    await anna.engine.confirmLink();
+    await expect.poll(() => phone.engine.snapshot().phase, PATIENCE).toBe("ready");
+    expect(phone.id).toBe(anna.id);
+    await phone.shows(id, said);
+    expect(await loadEntered(phone.store)).toBeUndefined();
+    expect(await anna.engine.devices()).toMatchObject([{ name: "Test" }, { name: "Phone" }]);
+    expect(phone.faults).toEqual([]);
+  });
+
+  test("S38: a yes while the new device is closed lets it in when it is opened again", async () => {
+    const { anna, id, said } = await talk();
+    const { phone } = await compared(anna);
+    await phone.close();
+    await anna.engine.confirmLink();
+    await phone.open();
+    await expect.poll(() => phone.engine.snapshot().phase, PATIENCE).toBe("ready");
+    await phone.shows(id, said);
+  });
+
+  test("S38: entered once more, the code goes on where it was", async () => {
+    const { anna, id, said } = await talk();
+    const { phone, code, digits } = await compared(anna);
+    await phone.reopen();
+    const linked = phone.engine.link({ code: code.toLowerCase(), deviceName: "Another name" });
+    expect((await shown(phone, "entered")).digits).toBe(digits);
+    await anna.engine.confirmLink();
+    await linked;
+    await phone.shows(id, said);
+    expect(phone.engine.snapshot()).toMatchObject({ phase: "ready", linking: null });
+  });
+
+  test.each([1, 2, 3, 4, 5, 6])(
+    "S38: the new device dies at write %i, and gets in with the same code all the same",
+    async (write) => {
+      const { anna, id, said } = await talk();
+      const { phone, code, linked } = await diesAt(write);
+      await expect.poll(() => phone.isDead, PATIENCE).toBe(true);
+      await phone.reopen();
+      // Nothing was kept of a code that had not been answered yet
+      if (write === 1) void phone.engine.link({ code, deviceName: "Phone" });
+      await expect.poll(() => phone.engine.snapshot().phase, PATIENCE).toBe("ready");
+      await phone.shows(id, said);
+      expect(await loadEntered(phone.store)).toBeUndefined();
+      expect(await anna.engine.devices()).toHaveLength(2);
+      void linked;
+
+      async function diesAt(diesAtWrite: number) {
+        const dying = company.person("Anna's phone");
+        await dying.open({ diesAtWrite });
+        await anna.engine.offerLink();
+        const { code: its } = await shown(anna, "shown");
+        const end = dying.engine.link({ code: its, deviceName: "Phone" }).catch((error: unknown) => error);
+        void shown(anna, "answered").then(() => anna.engine.confirmLink());
+        return { phone: dying, code: its, linked: end };
+      }
+    },
+  );
+
+  test.each([
+    ["a no", "not_found", (anna: Person) => anna.engine.cancelLink()],
+    ["ten minutes", "not_found", async () => undefined],
+  ])("S38: after %s nothing of the code stays on a new device that was closed", async (how, refusal, end) => {
+    const [anna] = (await company.found("Anna")) as [Person];
+    const { phone } = await compared(anna);
+    await phone.close();
+    await end(anna);
+    const clock = new LeapingClock();
+    if (how === "ten minutes") clock.leap(LIMITS.linkLife);
+    await phone.open({ clock });
+    expect((await shown(phone, "over")).code).toBe(refusal);
+    expect(await loadEntered(phone.store)).toBeUndefined();
+    await phone.reopen();
+    expect(phone.engine.snapshot()).toMatchObject({ phase: "fresh", linking: null });
+  });
+
+  test("S38: whoever begins anew, or calls it off, leaves nothing of the code and ends it on the other device", async () => {
+    const [anna] = (await company.found("Anna")) as [Person];
+    const { phone } = await compared(anna);
+    await phone.reopen();
+    await phone.engine.signUp({ organisation: "Mühle", name: "Anna", deviceName: "Phone" });
+    expect(await loadEntered(phone.store)).toBeUndefined();
+    await expect(anna.engine.confirmLink()).rejects.toMatchObject({ code: "not_found" });
+    await phone.close();
+
+    const tablet = company.person("Anna's tablet");
+    await tablet.open();
+    await anna.engine.offerLink();
+    const { code } = await shown(anna, "shown");
+    const linked = tablet.engine.link({ code, deviceName: "Tablet" }).catch((error: unknown) => error);
+    await shown(tablet, "entered");
+    await tablet.engine.cancelLink();
+    expect(await linked).toMatchObject({ code: "not_found" });
+    expect(await loadEntered(tablet.store)).toBeUndefined();
+    expect(tablet.engine.snapshot()).toMatchObject({ phase: "fresh", linking: null });
+    await expect(anna.engine.confirmLink()).rejects.toBeDefined();
     expect(await anna.engine.devices()).toHaveLength(1);
   });
 
@@ -253,8 +380,8 @@ describe("linking", () => {
   test("G3: a history cut off by a crash arrives when the profile is next opened, before anything is shown", async () => {
     const { anna, id, said } = await talk();
     const phone = company.person("Anna's phone");
-    // Past the write that says the device is in, and before the history's
-    await phone.open({ diesAtWrite: 5 });
+    // Past the writes that say the device is in, and before the history's
+    await phone.open({ diesAtWrite: 7 });
     await anna.engine.offerLink();
     const { code } = await shown(anna, "shown");
     const linked = phone.engine.link({ code, deviceName: "Phone" }).catch(() => undefined);

@@ -2,8 +2,9 @@
 
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { randomBytes, toBase64url } from "../../schemas/bytes.ts";
-import { type GrantId, newId, type TenantId } from "../../schemas/ids.ts";
+import { type GrantId, type LinkId, newId, type TenantId } from "../../schemas/ids.ts";
 import { grantPayload } from "../../schemas/linking.ts";
+import { LIMITS } from "../../schemas/policy.ts";
 import { TRY_DELAYS } from "../../workers/directory/shares.ts";
 import {
   type Answer,
@@ -144,6 +145,58 @@ describe("the entrance", () => {
     });
     await call("POST", "/api/tenants", { body: signupBody(thief) });
     expect((await open(share)).body).toEqual({ share: share.share });
+  });
+});
+
+describe("a code", () => {
+  /** A meeting place in which a new device has left its share. */
+  async function entered() {
+    const [owner, share] = [await signUp(), await newShare()];
+    const [id, offer] = [toBase64url(randomBytes(16)) as LinkId, toBase64url(randomBytes(100))];
+    await call("POST", "/api/links", { token: owner.token, body: { id, offer } });
+    const body = { bytes: toBase64url(randomBytes(100)), share: share.brought };
+    const answer = (change: Partial<typeof body> = {}) =>
+      call("POST", `/api/links/${id}/hello`, { body: { ...body, ...change } });
+    expect((await answer()).status).toBe(204);
+    return { owner, share, id, answer };
+  }
+
+  test("S39: the share that comes with the answer to a code is given for its secret alone, and the meeting place does not show it", async () => {
+    const { share, id } = await entered();
+    expect((await open(share)).body).toEqual({ share: share.share });
+    expect((await open(await newShare())).status).toBe(404);
+    const { text } = await call("GET", `/api/links/${id}`);
+    for (const part of [share.share, share.brought.unlockHash]) expect(text).not.toContain(part);
+  });
+
+  test("S39: no later answer replaces it, also not with the same bytes", async () => {
+    const { share, answer } = await entered();
+    const other = await newShare();
+    expect((await answer()).status).toBe(204);
+    expect((await answer({ share: other.brought })).status).toBe(204);
+    const stranger = { bytes: toBase64url(randomBytes(100)), share: other.brought };
+    expect((await answer(stranger)).status).toBe(409);
+    expect((await open(share)).body).toEqual({ share: share.share });
+    expect((await open(other)).status).toBe(404);
+  });
+
+  test("S39: it is gone with the meeting place, or when its ten minutes are over", async () => {
+    const { share, id } = await entered();
+    at(Date.now() + LIMITS.linkLife);
+    expect((await open(share)).status).toBe(404);
+    vi.useRealTimers();
+    expect((await open(share)).status).toBe(200);
+    expect((await call("DELETE", `/api/links/${id}`)).status).toBe(204);
+    expect((await open(share)).status).toBe(404);
+  });
+
+  test("S39: a device that is in has brought it along, and it outlives the meeting place", async () => {
+    const { owner, share, id } = await entered();
+    const phone = await link(owner, share);
+    await call("DELETE", `/api/links/${id}`);
+    expect((await open(share)).body).toEqual({ share: share.share });
+    await call("DELETE", `/api/devices/${phone.device}`, owner);
+    expect((await open(share)).body.code).toBe("device_revoked");
   });
 });
 

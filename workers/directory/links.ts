@@ -3,6 +3,7 @@
 import * as v from "valibot";
 import { DeviceId, LinkId, TenantId } from "../../schemas/ids.ts";
 import { rowsOf, run } from "./database.ts";
+import type { Deposit } from "./shares.ts";
 
 const LinkRow = v.pipe(
   v.object({
@@ -59,22 +60,43 @@ export async function findLink(db: D1Database, id: LinkId, now: number): Promise
   return row && v.parse(LinkRow, row);
 }
 
-/** Leaves something unless it is there already or the step before it is missing; what is there afterwards. @throws {Refusal} unavailable */
+/**
+ * Leaves something, with the share of whoever leaves it if that has one, unless something is there already or the step before it is missing; what is
+ * there afterwards. @throws {Refusal} unavailable
+ */
 export async function leaveInLink(
   db: D1Database,
-  { id, step, bytes, now }: { readonly id: LinkId; readonly step: Step; readonly bytes: string; readonly now: number },
+  what: {
+    readonly id: LinkId;
+    readonly step: Step;
+    readonly bytes: string;
+    readonly share?: Deposit | undefined;
+    readonly now: number;
+  },
 ): Promise<LinkRow | undefined> {
+  const { id, step, bytes, share, now } = what;
   const before = ["offer", ...STEPS][STEPS.indexOf(step)];
   const [, rows = []] = await run(db, [
     // Both names are of the three above, never a client's
     db
       .prepare(
-        `UPDATE links SET ${step} = ? WHERE id = ? AND expires_at > ? AND ${step} IS NULL AND ${before} IS NOT NULL`,
+        `UPDATE links SET ${step} = ?1, unlock_hash = coalesce(?4, unlock_hash), share = coalesce(?5, share)
+          WHERE id = ?2 AND expires_at > ?3 AND ${step} IS NULL AND ${before} IS NOT NULL`,
       )
-      .bind(bytes, id, now),
+      .bind(bytes, id, now, share?.unlockHash ?? null, share?.share ?? null),
     db.prepare("SELECT * FROM links WHERE id = ? AND expires_at > ?").bind(id, now),
   ]);
   return rows[0] && v.parse(LinkRow, rows[0]);
+}
+
+/** The share that a new device has left, while its meeting place is there; undefined when there is none. @throws {Refusal} unavailable */
+export async function findLinkShare(
+  db: D1Database,
+  { unlockHash, now }: { readonly unlockHash: string; readonly now: number },
+): Promise<string | undefined> {
+  const statement = db.prepare("SELECT share FROM links WHERE unlock_hash = ? AND expires_at > ?");
+  const [row] = await rowsOf(db, statement.bind(unlockHash, now));
+  return row && v.parse(v.object({ share: v.string() }), row).share;
 }
 
 /** Clears a meeting place away. @throws {Refusal} unavailable */

@@ -2,7 +2,7 @@
 
 import { type Context, Hono } from "hono";
 import type * as v from "valibot";
-import { type LinkAnswer, LinkBody, LinkMessageBody } from "../../schemas/api.ts";
+import { type LinkAnswer, LinkBody, LinkHelloBody, LinkMessageBody } from "../../schemas/api.ts";
 import { LinkId } from "../../schemas/ids.ts";
 import { LIMITS } from "../../schemas/policy.ts";
 import { Refusal } from "../../schemas/refusal.ts";
@@ -12,10 +12,10 @@ import { readBody, readValue } from "../input.ts";
 import { addressOf, countRequest } from "../limits.ts";
 
 /** Leaves what the request holds; the same bytes again are alike. @throws {Refusal} not_found; conflict — something else is there, or it is too early */
-async function leave(c: Context<App>, step: Step): Promise<Response> {
+async function leave(c: Context<App>, step: Step, body: v.InferOutput<typeof LinkHelloBody>): Promise<Response> {
   const id = readValue(LinkId, c.req.param("id"));
-  const { bytes } = await readBody(c, LinkMessageBody);
-  const link = await leaveInLink(c.env.DIRECTORY, { id, step, bytes, now: Date.now() });
+  const { bytes, share } = body;
+  const link = await leaveInLink(c.env.DIRECTORY, { id, step, bytes, share, now: Date.now() });
   if (link === undefined) throw new Refusal("not_found");
   if (link[step] !== bytes) throw new Refusal("conflict");
   return c.body(null, 204);
@@ -48,15 +48,15 @@ export const links = new Hono<App>()
   })
   .post("/:id/hello", async (c) => {
     await countRequest(c.env, "SIGN_IN_LIMIT", addressOf(c.req.raw));
-    return leave(c, "hello");
+    return leave(c, "hello", await readBody(c, LinkHelloBody));
   })
   .post("/:id/reveal", signedIn, async (c) => {
     await assertOwn(c);
-    return leave(c, "reveal");
+    return leave(c, "reveal", await readBody(c, LinkMessageBody));
   })
   .post("/:id/handover", signedIn, async (c) => {
     await assertOwn(c);
-    return leave(c, "handover");
+    return leave(c, "handover", await readBody(c, LinkMessageBody));
   })
   .delete("/:id", async (c) => {
     await countRequest(c.env, "API_LIMIT", addressOf(c.req.raw));

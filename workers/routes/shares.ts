@@ -7,6 +7,7 @@ import { type ShareAnswer, ShareBody, ShareChangeBody } from "../../schemas/api.
 import { fromBase64url, toBase64url } from "../../schemas/bytes.ts";
 import { Refusal } from "../../schemas/refusal.ts";
 import type { App } from "../auth.ts";
+import { findLinkShare } from "../directory/links.ts";
 import { openShare, replaceShare } from "../directory/shares.ts";
 import { readBody } from "../input.ts";
 import { addressOf, countRequest } from "../limits.ts";
@@ -29,7 +30,12 @@ export const shares = new Hono<App>()
     if (opening.kind === "open") return c.json({ share: opening.share } satisfies v.InferOutput<typeof ShareAnswer>);
     if (opening.kind === "destroyed") throw new Refusal("device_revoked");
     if (opening.kind === "suspended") throw new Refusal("tenant_suspended");
-    if (opening.kind === "absent") throw new Refusal("not_found");
+    if (opening.kind === "absent") {
+      // Whoever is not in yet has left it with the code
+      const share = await findLinkShare(c.env.DIRECTORY, { unlockHash, now });
+      if (share === undefined) throw new Refusal("not_found");
+      return c.json({ share } satisfies v.InferOutput<typeof ShareAnswer>);
+    }
     if (opening.kind === "early") {
       throw new Refusal("rate_limited", { reason: "passphrase", retryAfter: opening.retryAt - now });
     }

@@ -17,7 +17,12 @@ import type { LinkKeys } from "./code.ts";
 const INFO = utf8("kuvert link 1");
 const NONCE = 24;
 
-type Exporter = Pick<SenderContext | RecipientContext, "export">;
+/** What comes of the code once the second device has answered: a key for each thing that follows, which only the two can make. */
+export interface Exported {
+  readonly digits: Bytes;
+  readonly reveal: Bytes;
+  readonly handover: Bytes;
+}
 
 /** The first device, before anybody has answered. Good for one answer. */
 export interface Offering {
@@ -30,12 +35,12 @@ export interface Offering {
 /** Either device, once both have the same secret. `digits` are to be compared by a person: six, such as "042117". */
 export interface Agreed {
   readonly digits: string;
-  readonly exporter: Exporter;
+  readonly exported: Exported;
 }
 
-/** The second device, before the first has shown its nonce. */
+/** The second device, before the first has shown its nonce. All of it are bytes, so that it can be kept. */
 export interface Greeting {
-  readonly exporter: Exporter;
+  readonly exported: Exported;
   readonly offer: Bytes;
   readonly commitment: Uint8Array;
   readonly hello: Bytes;
@@ -65,7 +70,7 @@ export async function makeHello(
     const context = await suite.createSenderContext({ recipientPublicKey, ...shared(keys) });
     const sealed = new Uint8Array(await context.seal(bufferOf(encodeLink({ v: 1, name })), bufferOf(sha256(offer))));
     const hello = encodeLink({ v: 1, enc: new Uint8Array(context.enc), sealed });
-    return { exporter: context, offer, commitment: read.commitment, hello };
+    return { exported: await exportKeys(context), offer, commitment: read.commitment, hello };
   } catch {
     // A point of small order, or one that is none
     return undefined;
@@ -89,31 +94,29 @@ export async function openHello(
     const opened = await context.open(bufferOf(read.sealed), bufferOf(sha256(offer)));
     const said = decodeLink(LinkHello, new Uint8Array(opened));
     if (said === undefined) return undefined;
-    const digits = await digitsOf(context, { offer, hello, nonce });
-    return { name: said.name, digits, exporter: context, reveal: await sealAnswer(context, "reveal", nonce) };
+    const exported = await exportKeys(context);
+    const digits = digitsOf(exported, { offer, hello, nonce });
+    return { name: said.name, digits, exported, reveal: sealAnswer(exported.reveal, nonce) };
   } catch {
     return undefined;
   }
 }
 
 /** Step 4, second device: the digits. Undefined when the nonce is not the one that was committed to. */
-export async function openReveal(
-  { exporter, offer, commitment, hello }: Greeting,
-  reveal: Bytes,
-): Promise<Agreed | undefined> {
-  const nonce = await openAnswer(exporter, "reveal", reveal);
+export function openReveal({ exported, offer, commitment, hello }: Greeting, reveal: Bytes): Agreed | undefined {
+  const nonce = openAnswer(exported.reveal, reveal);
   if (nonce === undefined || !equalBytes(commitmentTo(nonce), commitment)) return undefined;
-  return { exporter, digits: await digitsOf(exporter, { offer, hello, nonce }) };
+  return { exported, digits: digitsOf(exported, { offer, hello, nonce }) };
 }
 
 /** Step 5, first device, only after a person has found the digits equal: everything the second device needs to be one of the member's. */
-export function sealHandover({ exporter }: Agreed, handover: LinkHandover): Promise<Bytes> {
-  return sealAnswer(exporter, "handover", encodeLink(handover));
+export function sealHandover({ exported }: Agreed, handover: LinkHandover): Bytes {
+  return sealAnswer(exported.handover, encodeLink(handover));
 }
 
 /** Step 6, second device. Undefined when it was not sealed by the device that the digits were compared with. */
-export async function openHandover({ exporter }: Agreed, bytes: Bytes): Promise<LinkHandover | undefined> {
-  const opened = await openAnswer(exporter, "handover", bytes);
+export function openHandover({ exported }: Agreed, bytes: Bytes): LinkHandover | undefined {
+  const opened = openAnswer(exported.handover, bytes);
   return opened && decodeLink(LinkHandover, opened);
 }
 
@@ -130,25 +133,23 @@ function commitmentTo(nonce: Uint8Array): Bytes {
   return sha256(concat(utf8("kuvert link commitment 1\0"), nonce)) as Bytes;
 }
 
-async function digitsOf(
-  exporter: Exporter,
+function digitsOf(
+  { digits: secret }: Exported,
   { offer, hello, nonce }: { offer: Uint8Array; hello: Uint8Array; nonce: Uint8Array },
-): Promise<string> {
-  const secret = new Uint8Array(await exporter.export(bufferOf(utf8("digits")), 32));
+): string {
   const hash = sha256(concat(utf8("kuvert link digits 1\0"), secret, sha256(offer), sha256(hello), nonce));
   const number = new DataView(hash.buffer, hash.byteOffset).getBigUint64(0) % 1_000_000n;
   return number.toString().padStart(6, "0");
 }
 
-/** Each answer has a key of its own, so that none can stand in for the other. */
-async function sealAnswer(exporter: Exporter, label: "reveal" | "handover", plaintext: Uint8Array): Promise<Bytes> {
+function sealAnswer(key: Bytes, plaintext: Uint8Array): Bytes {
   const nonce = randomBytes(NONCE);
-  return concat(nonce, xchacha20poly1305(await keyOf(exporter, label), nonce).encrypt(plaintext));
+  return concat(nonce, xchacha20poly1305(key, nonce).encrypt(plaintext));
 }
 
-async function openAnswer(exporter: Exporter, label: "reveal" | "handover", bytes: Bytes): Promise<Bytes | undefined> {
+function openAnswer(key: Bytes, bytes: Bytes): Bytes | undefined {
   if (bytes.length < NONCE) return undefined;
-  const cipher = xchacha20poly1305(await keyOf(exporter, label), bytes.subarray(0, NONCE));
+  const cipher = xchacha20poly1305(key, bytes.subarray(0, NONCE));
   try {
     return cipher.decrypt(bytes.subarray(NONCE)) as Bytes;
   } catch {
@@ -156,8 +157,10 @@ async function openAnswer(exporter: Exporter, label: "reveal" | "handover", byte
   }
 }
 
-async function keyOf(exporter: Exporter, label: string): Promise<Uint8Array> {
-  return new Uint8Array(await exporter.export(bufferOf(utf8(label)), 32));
+/** Each answer has a key of its own, so that none can stand in for the other. */
+async function exportKeys(context: Pick<SenderContext | RecipientContext, "export">): Promise<Exported> {
+  const key = async (label: string) => new Uint8Array(await context.export(bufferOf(utf8(label)), 32));
+  return { digits: await key("digits"), reveal: await key("reveal"), handover: await key("handover") };
 }
 
 /** The library takes whole buffers and would see past a view's ends. */

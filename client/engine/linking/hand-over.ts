@@ -99,16 +99,18 @@ export interface TakeOverOptions extends DoorOptions {
 }
 
 /**
- * Makes a profile a new device of the member that was handed over, with its history if there is one. When the history was interrupted the device
- * is in all the same: {@link fetchHistory} goes on.
+ * Makes a profile a new device of the member that was handed over. Its history, if there is one, is for {@link fetchHistory} to fetch.
  * @throws {Refusal} forbidden (reason "identity") — the identity keys are not a pair; not_found, conflict, device_revoked, quota — the server
  * does not let the device in; unavailable
  */
 export async function takeOver(
-  options: TakeOverOptions & { readonly deviceName: string; readonly sealing?: Sealing | undefined },
+  options: Omit<TakeOverOptions, "onProgress"> & {
+    readonly deviceName: string;
+    readonly sealing?: Sealing | undefined;
+  },
   handover: LinkHandover,
-): Promise<Restored> {
-  const { store, sealing, deviceName, clock = systemClock, onProgress: _, ...door } = options;
+): Promise<void> {
+  const { store, sealing, deviceName, clock = systemClock, ...door } = options;
   const membership: Membership = handover;
   if (!(await isPair(membership.identityKeys))) throw new Refusal("forbidden", { reason: "identity" });
   const { account, device } = await draftDevice(membership, { deviceName, sealing });
@@ -119,7 +121,6 @@ export async function takeOver(
   const { token } = await introduce(store, account, () => enrolLinked(door, handover, device));
   // Kept in the profile, so that the history's timers run by the server's clock
   await (await ServerTime.load(store, clock)).observe(token.now);
-  return fetchHistory(options);
 }
 
 /**

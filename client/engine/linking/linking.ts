@@ -13,7 +13,8 @@ import { type Clock, systemClock } from "../clock.ts";
 import { sign } from "../group/device-keys.ts";
 import type { Bytes } from "../records.ts";
 import type { Tokens } from "../token.ts";
-import { createCode, linkKeys } from "./code.ts";
+import { createCode, type LinkKeys, linkKeys } from "./code.ts";
+import type { Entered } from "./entered.ts";
 import { makeHello, makeOffer, openHandover, openHello, openReveal, sealHandover } from "./exchange.ts";
 import type { Left } from "./handing.ts";
 
@@ -35,13 +36,14 @@ export interface Showing {
   cancel(): Promise<void>;
 }
 
-/** A device that was given a code; rejections as for {@link Showing}. */
+/** A device that has entered a code; rejections as for {@link Showing}, besides conflict — another device has entered it. */
 export interface Entering {
   /** The digits to compare. @throws {Refusal} forbidden — whoever answered does not have the code */
-  readonly digits: string;
-  /** What a person has confirmed on the other device. @throws {Refusal} forbidden — it was not sealed by that device */
+  agreed(): Promise<string>;
+  /** What a person has confirmed on the other device. Only after {@link agreed}. @throws {Refusal} forbidden — it was not sealed by that device */
   confirmed(): Promise<LinkHandover>;
-  cancel(): Promise<void>;
+  /** Clears everything away, whether it is called off or has been fetched. */
+  close(): Promise<void>;
 }
 
 /** Shows a new code for one further device. @throws {Refusal} unavailable */
@@ -61,7 +63,7 @@ export async function showCode({
   return {
     code,
     answered: async () => {
-      opened ??= await openHello(offering, await place.await("hello"));
+      opened ??= await openHello(offering, (await place.await("hello")).bytes);
       if (opened === undefined) {
         await place.close();
         throw new Refusal("forbidden", { reason: "link_code" });
@@ -72,7 +74,7 @@ export async function showCode({
     },
     confirm: async (handover, keep) => {
       if (opened === undefined) throw new TypeError("nobody has answered");
-      const left = { link: keys.id, bytes: await sealHandover(opened, { v: 1, ...handover }) };
+      const left = { link: keys.id, bytes: sealHandover(opened, { v: 1, ...handover }) };
       await keep?.(left);
       await leaveHandover({ ...door, tokens }, left);
     },
@@ -90,29 +92,44 @@ export function leaveHandover(
   return call({ method: "POST", path: `/api/links/${link}/handover`, body, answer: Nothing });
 }
 
-/** Enters a code that {@link readCode} has read, as a device called `name`. @throws {Refusal} not_found — no such code; conflict — somebody else has entered it */
-export async function enterCode(
+/**
+ * Takes up a code, of which these are the keys, as a device called `name`. Leaves nothing yet: once this is kept, {@link enterCode} does.
+ * @throws {Refusal} not_found — no such code; forbidden — there is something else
+ */
+export async function takeCode(
   { clock = systemClock, ...door }: DoorOptions & { readonly clock?: Clock },
-  { code, name }: { readonly code: string; readonly name: string },
-): Promise<Entering> {
-  const keys = await linkKeys(code);
-  const place = meetingPlace(door, keys.id, clock);
+  { keys, name }: { readonly keys: LinkKeys; readonly name: string },
+): Promise<Entered> {
+  const { bytes, left } = await meetingPlace(door, keys.id, clock).await("offer");
+  const until = clock.now() + left;
+  const greeting = await makeHello(keys, bytes, { name });
+  if (greeting === undefined) throw new Refusal("forbidden", { reason: "link_code" });
+  return { link: keys.id, name, greeting, until };
+}
+
+/** Enters a code that was taken up, or goes on with it. `share`: the server's part of what opens what is kept of it, for as long as the code lasts. */
+export function enterCode(
+  { clock = systemClock, ...door }: DoorOptions & { readonly clock?: Clock },
+  { link, greeting, until }: Entered,
+  share?: contract.NewShare,
+): Entering {
+  const place = meetingPlace(door, link, clock, until);
   const forbidden = async (): Promise<never> => {
     await place.close();
     throw new Refusal("forbidden", { reason: "link_code" });
   };
-  const greeting = (await makeHello(keys, await place.await("offer"), { name })) ?? (await forbidden());
-  const body = { bytes: toBase64url(greeting.hello) };
-  await createCall(door)({ method: "POST", path: `${place.path}/hello`, body, answer: Nothing });
-  const agreed = (await openReveal(greeting, await place.await("reveal"))) ?? (await forbidden());
+  let agreed: ReturnType<typeof openReveal>;
   return {
-    digits: agreed.digits,
-    confirmed: async () => {
-      const handover = (await openHandover(agreed, await place.await("handover"))) ?? (await forbidden());
-      await place.close();
-      return handover;
+    agreed: async () => {
+      await place.answer({ bytes: toBase64url(greeting.hello), ...(share && { share }) });
+      agreed = openReveal(greeting, (await place.await("reveal")).bytes) ?? (await forbidden());
+      return agreed.digits;
     },
-    cancel: place.close,
+    confirmed: async () => {
+      if (agreed === undefined) throw new TypeError("nothing to compare yet");
+      return openHandover(agreed, (await place.await("handover")).bytes) ?? (await forbidden());
+    },
+    close: place.close,
   };
 }
 
@@ -143,22 +160,36 @@ export function enrolLinked(
   return createCall(door)({ method: "POST", path: "/api/devices", body, answer: contract.TokenAnswer });
 }
 
-/** The place where the two leave their messages. */
-function meetingPlace(door: DoorOptions, id: string, clock: Clock) {
+/** The place where the two leave their messages; gone at `until` by the local clock, as far as that is known, in ms. */
+function meetingPlace(door: DoorOptions, id: string, clock: Clock, until = Number.POSITIVE_INFINITY) {
   const call = createCall(door);
   const path = `/api/links/${id}`;
   let closed = false;
+  /** Asks until there is an answer. A server out of reach is asked again, until the place is gone. */
+  const insist = async <Answer>(ask: () => Promise<Answer | undefined>): Promise<Answer> => {
+    for (;;) {
+      if (closed || clock.now() >= until) throw new Refusal("not_found");
+      const answer = await ask().catch(unlessUnavailable);
+      if (answer !== undefined) return answer;
+      await new Promise<void>((resolve) => clock.after(INTERVAL, resolve));
+    }
+  };
   return {
     path,
-    /** Waits until something is there. A server out of reach is asked again, until the place is gone. */
-    await: async (step: "offer" | "hello" | "reveal" | "handover"): Promise<Bytes> => {
-      for (;;) {
-        if (closed) throw new Refusal("not_found");
-        const left = await call({ path, answer: contract.LinkAnswer }).catch(unlessUnavailable);
-        const bytes = left?.[step];
-        if (bytes != null) return fromBase64url(bytes) ?? new Uint8Array();
-        await new Promise<void>((resolve) => clock.after(INTERVAL, resolve));
-      }
+    /** Waits until something is there; `left`: for how long the place stays, in ms. */
+    await: (step: "offer" | "hello" | "reveal" | "handover"): Promise<{ bytes: Bytes; left: number }> =>
+      insist(async () => {
+        const there = await call({ path, answer: contract.LinkAnswer });
+        const bytes = there[step];
+        if (bytes === null) return undefined;
+        return { bytes: fromBase64url(bytes) ?? new Uint8Array(), left: there.expiresAt - there.now };
+      }),
+    /** Leaves the new device's answer. May be repeated. @throws {Refusal} conflict — another device's is there */
+    answer: async (body: v.InferInput<typeof contract.LinkHelloBody>): Promise<void> => {
+      await insist(async () => {
+        await call({ method: "POST", path: `${path}/hello`, body, answer: Nothing });
+        return true;
+      });
     },
     close: async (): Promise<void> => {
       closed = true;

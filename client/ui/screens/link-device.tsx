@@ -1,7 +1,7 @@
 // Owns becoming a further device of somebody: the code of the device one has, the digits to compare, and the history on its way.
 
-import { createEffect, createSignal, createUniqueId, type JSX, Match, on, Show, Switch } from "solid-js";
-import { isRefusal } from "../../../schemas/refusal.ts";
+import { createEffect, createSignal, createUniqueId, type JSX, Match, on, onCleanup, Show, Switch } from "solid-js";
+import { isRefusal, Refusal } from "../../../schemas/refusal.ts";
 import type { LinkingView } from "../../engine/view.ts";
 import { createAction } from "../action.ts";
 import { deviceName } from "../device-name.ts";
@@ -58,10 +58,15 @@ export function LinkDevice(props: { link: string | null }): JSX.Element {
     const now = view.linking;
     return now?.kind === kind ? (now as Extract<LinkingView, { kind: Kind }>) : undefined;
   };
+  // What an earlier visit had entered tells its end by the view alone
   const problem = () => {
-    const failed = failure();
-    return failed === null ? null : problemOf(failed.error);
+    const [failed, over] = [failure(), of("over")];
+    if (failed !== null) return problemOf(failed.error);
+    return over === undefined ? null : problemOf(new Refusal(over.code));
   };
+  onCleanup(() => {
+    if (view.phase === "ready") go("/", { replace: true });
+  });
   return (
     <Frame>
       <Switch
@@ -95,6 +100,13 @@ export function LinkDevice(props: { link: string | null }): JSX.Element {
           </>
         }
       >
+        <Match when={of("entering")}>
+          <h1>{t().linkCompare}</h1>
+          <p class="muted">{t().working}</p>
+          <button type="button" class="button wide" onClick={leave}>
+            {t().cancel}
+          </button>
+        </Match>
         <Match when={of("entered")}>
           {(entered) => (
             <>
