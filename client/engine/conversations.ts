@@ -50,10 +50,9 @@ export class Conversations {
       intents.map(({ value }) => decodeRecord<IntentRecord>(value)),
       ({ conversation }) => conversation,
     );
-    for (const { value } of records) {
-      const record = { ...UNMARKED, ...decodeRecord<ConversationRecord>(value) };
-      await this.#add(record, waiting.get(record.id) ?? []);
-    }
+    const known = records.map(({ value }) => ({ ...UNMARKED, ...decodeRecord<ConversationRecord>(value) }));
+    const opened = await Promise.all(known.map((record) => this.#open(record, waiting.get(record.id) ?? [])));
+    for (const conversation of opened) this.#all.set(conversation.ledger.id, conversation);
     this.#recent = this.shown
       .toSorted((a, b) => b.ledger.record.activeAt - a.ledger.record.activeAt)
       .slice(0, KEPT_OPEN)
@@ -271,9 +270,14 @@ export class Conversations {
   }
 
   async #add(record: ConversationRecord, intents: readonly IntentRecord[]): Promise<Conversation> {
+    const conversation = await this.#open(record, intents);
+    this.#all.set(record.id, conversation);
+    return conversation;
+  }
+
+  async #open(record: ConversationRecord, intents: readonly IntentRecord[]): Promise<Conversation> {
     const conversation = new Conversation(new Ledger(this.#surroundings, { record, intents }));
     await conversation.load();
-    this.#all.set(record.id, conversation);
     return conversation;
   }
 

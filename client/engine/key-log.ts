@@ -103,17 +103,21 @@ export class KeyLog {
   /** Opens it with all that was read before. */
   static async load(options: KeyLogOptions): Promise<KeyLog> {
     const { store } = options;
-    const state = await store.get("meta", STATE);
     const rows = async <Id, Value>(prefix: string) =>
       new Map(
         (await store.scan("meta", { prefix })).map(
           ({ key, value }) => [key.slice(prefix.length) as Id, decodeCbor(value) as Value] as const,
         ),
       );
+    const [state, members, devices] = await Promise.all([
+      store.get("meta", STATE),
+      rows<MemberId, readonly Uint8Array[]>(MEMBERS),
+      rows<DeviceId, LoggedDevice>(DEVICES),
+    ]);
     return new KeyLog(options, {
       state: state === undefined ? { size: 0, peaks: [] } : (decodeCbor(state) as Kept),
-      members: await rows<MemberId, readonly Uint8Array[]>(MEMBERS),
-      devices: await rows<DeviceId, LoggedDevice>(DEVICES),
+      members,
+      devices,
     });
   }
 

@@ -51,9 +51,14 @@ export class KeyWatch {
 
   /** Opens it with all that was read before. */
   static async load(options: KeyWatchOptions): Promise<KeyWatch> {
-    const rows = await options.store.scan("meta", { prefix: CHANGED });
-    const watch = new KeyWatch(options, new Set(rows.map(({ key }) => key.slice(CHANGED.length) as MemberId)));
-    watch.#log = await KeyLog.load({ ...options, conclude: (news, keyOf) => watch.#conclude(news, keyOf) });
+    const changed = new Set<MemberId>();
+    const watch = new KeyWatch(options, changed);
+    const [log, rows] = await Promise.all([
+      KeyLog.load({ ...options, conclude: (news, keyOf) => watch.#conclude(news, keyOf) }),
+      options.store.scan("meta", { prefix: CHANGED }),
+    ]);
+    for (const { key } of rows) changed.add(key.slice(CHANGED.length) as MemberId);
+    watch.#log = log;
     return watch;
   }
 

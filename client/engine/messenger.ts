@@ -70,13 +70,18 @@ class Messenger implements Engine {
     network?.addEventListener("online", this.#networked);
     network?.addEventListener("offline", this.#networked);
     this.#careful = (await store.get(RUNNING.table, RUNNING.key)) !== undefined;
-    await store.write([{ ...RUNNING, value: new Uint8Array(1) }]);
-    const account = await loadAccount(store);
-    await this.#gaining.load(account !== undefined && account.state !== "draft");
+    // Whatever is written later is durable later, so what is only read need not wait for this
+    const [account] = await Promise.all([this.#load(), store.write([{ ...RUNNING, value: new Uint8Array(1) }])]);
     if (account?.state === "ended") this.#ended = account;
     else if (account !== undefined) await this.#enter(account);
     else this.#goOn();
     void this.#ask();
+  }
+
+  async #load(): Promise<AccountRecord | undefined> {
+    const account = await loadAccount(this.#options.store);
+    await this.#gaining.load(account !== undefined && account.state !== "draft");
+    return account;
   }
 
   snapshot(): Snapshot {

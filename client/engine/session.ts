@@ -221,8 +221,8 @@ export class Session {
     });
     const parts = { time, people, safety, trust, drafts, rows, kept, tokens, keys, findings, after };
     const session: Session = new Session(options, parts);
-    session.#safekeeping = await session.#loadSafekeeping();
-    await session.conversations.load();
+    const [safekeeping] = await Promise.all([session.#loadSafekeeping(), session.conversations.load()]);
+    session.#safekeeping = safekeeping;
     await session.#timers.start(async (conversation, due) => session.conversations.find(conversation)?.destroy(due));
     await session.#siblings.start(session.conversations);
     session.conversations.review();

@@ -47,7 +47,7 @@ export class ChangedRows {
 
   /** Goes on remembering the rows of these tables if an earlier run of the engine did. */
   static async open(store: Store, tables: readonly Table[]): Promise<ChangedRows> {
-    const [seen, rows] = [await store.get(SEEN.table, SEEN.key), await store.scan("meta", { prefix: PREFIX })];
+    const [seen, rows] = await Promise.all([store.get(SEEN.table, SEEN.key), store.scan("meta", { prefix: PREFIX })]);
     return new ChangedRows(store, { tables, isOn: seen !== undefined, keys: rows.map(({ key }) => key) });
   }
 
