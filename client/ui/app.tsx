@@ -1,6 +1,6 @@
 // Owns which screen stands: what the engine's place and phase call for, before any conversation is looked at.
 
-import { createSignal, ErrorBoundary, type JSX, lazy, Match, onMount, Suspense, Switch } from "solid-js";
+import { createEffect, createSignal, ErrorBoundary, type JSX, lazy, Match, onMount, Suspense, Switch } from "solid-js";
 import type { Gate } from "../engine/seal/unlock.ts";
 import { watchIdle } from "./idle.ts";
 import { t } from "./language.ts";
@@ -11,6 +11,7 @@ import { deviceLink, inviteLink, route } from "./route.ts";
 import { Crashed, Elsewhere, Ended, Skeleton } from "./screens/ends.tsx";
 import { Unreachable } from "./screens/unreachable.tsx";
 import { createSession, SessionProvider } from "./session.ts";
+import { noteVisit } from "./visits.ts";
 import type { Place } from "./wire.ts";
 
 // Of use with an app lock only; it may shut when the network has gone
@@ -21,6 +22,11 @@ const Join = lazy(() => import("./screens/join.tsx").then(({ Join: view }) => ({
 const LinkDevice = lazy(() => import("./screens/link-device.tsx").then(({ LinkDevice: view }) => ({ default: view })));
 const Recover = lazy(() => import("./screens/recover.tsx").then(({ Recover: view }) => ({ default: view })));
 const SignUp = lazy(() => import("./screens/sign-up.tsx").then(({ SignUp: view }) => ({ default: view })));
+
+/** Loads what a first visit most likely asks for. */
+export function prepareFirstVisit(): void {
+  if (route().screen !== "join") void SignUp.preload();
+}
 
 /** A bug in a view: say so in the browser's own place for it, and stop drawing. */
 function Bug(props: { error: unknown }): JSX.Element {
@@ -42,8 +48,12 @@ export function App(props: { remote: Remote }): JSX.Element {
   watchIdle(() => session.lock.view()?.minutes ?? null, lock.shut);
   const joining = () => route().screen === "join";
   const linking = () => route().screen === "link";
+  createEffect(() => {
+    if (view.phase === "ready" || view.phase === "ended") noteVisit(true);
+  });
   const forget = async (): Promise<void> => {
     await props.remote.forget();
+    noteVisit(false);
     location.assign("/");
   };
   const skip = (): void => {

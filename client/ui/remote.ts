@@ -17,6 +17,8 @@ export interface Remote {
   readonly engine: Engine;
   /** Tells where the engine runs, now and at every change. */
   onPlace(listener: (place: Place) => void): void;
+  /** This browser has nothing stored: until the engine is heard, what a first visit needs may be shown. */
+  expectNothing(): void;
   /** Asks the tab that holds the engine to hand it over. */
   take(): void;
   readonly lock: Lock;
@@ -105,17 +107,25 @@ const METHODS: Readonly<Record<Method, true>> = {
   close: true,
 };
 
-/** Calls that wait for their answer. */
+/** Calls that wait for their answer; what is called before the engine runs is asked once it does. */
 function createCalls(port: Port) {
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Refusal) => void }>();
+  let early: FromPage[] | null = [];
   let lastId = 0;
   return {
     call: (method: Method | keyof LockCalls, input: readonly unknown[]): Promise<unknown> =>
       new Promise((resolve, reject) => {
         lastId += 1;
         waiting.set(lastId, { resolve, reject });
-        port.postMessage({ type: "call", id: lastId, method, input });
+        const call = { type: "call", id: lastId, method, input } as const;
+        if (early === null) port.postMessage(call);
+        else early.push(call);
       }),
+    /** The engine runs. */
+    begin: (): void => {
+      for (const call of early ?? []) port.postMessage(call);
+      early = null;
+    },
     answer: (answer: Answer): void => {
       const call = waiting.get(answer.id);
       waiting.delete(answer.id);
@@ -124,6 +134,7 @@ function createCalls(port: Port) {
     },
     /** The engine went away: nothing in flight will be answered. */
     abandon: (): void => {
+      early = [];
       for (const { reject } of waiting.values()) reject(new Refusal("unavailable"));
       waiting.clear();
     },
@@ -149,7 +160,8 @@ export function createRemote(port: Port): Remote {
   const move = (next: Place): void => {
     place = next;
     tried.resolve();
-    if (next !== "here") calls.abandon();
+    if (next === "here") calls.begin();
+    else calls.abandon();
     for (const listener of placeListeners) listener(place);
   };
   // Before its first word an error means that the worker cannot run; later ones are the browser's to report, it goes on.
@@ -202,6 +214,11 @@ export function createRemote(port: Port): Remote {
       shut: () => port.postMessage({ type: "lock" }),
       onShut: (listener) => void shutListeners.add(listener),
       ...lockMethods,
+    },
+    expectNothing: () => {
+      if (place !== "starting" || snapshot !== LOADING) return;
+      snapshot = { ...LOADING, phase: "fresh" };
+      emit({ type: "snapshot" });
     },
     take: () => port.postMessage({ type: "take" }),
     forget: () => {

@@ -58,6 +58,29 @@ test("U34: what is loaded later is there although the network has gone since", a
   await anna.context.close();
 });
 
+test("U35: a first visit can begin before the engine runs, and what was entered is done once it does", async () => {
+  const anna = await arrive();
+  const engine = Promise.withResolvers<void>();
+  await anna.context.route("**/assets/worker-*.js", async (request) => {
+    await engine.promise;
+    await request.continue();
+  });
+  await anna.page.goto(stage.url);
+  await anna.page.getByLabel("Name des Unternehmens").fill("Schreinerei Moor");
+  await anna.page.getByLabel("Ihr Name").fill("Anna Moor");
+  await anna.page.getByRole("button", { name: "Anmelden", exact: true }).click();
+  await anna.page.getByText("Einen Moment").waitFor();
+  engine.resolve();
+  await anna.page.getByRole("navigation", { name: "Unterhaltungen" }).waitFor();
+  // From now on nobody is taken for new here
+  await anna.context.unroute("**/assets/worker-*.js");
+  await anna.context.route("**/assets/worker-*.js", () => undefined);
+  await anna.page.reload({ waitUntil: "domcontentloaded" });
+  await anna.page.locator("[aria-busy=true]").waitFor();
+  expect(await anna.page.locator("form").count()).toBe(0);
+  await anna.context.close();
+});
+
 test("U14: an invitation that was withdrawn, and one that was used, say so", async () => {
   const [anna, ben] = [await arrive(), await arrive()];
   await anna.signUp(stage.url, "Imkerei Holm", "Anna Holm");
