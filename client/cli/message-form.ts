@@ -41,6 +41,8 @@ function noticeSentence(snapshot: Snapshot, from: string | null, notice: Notice)
       return `${who} has seen another history of this conversation than this device, or says so`;
     case "renewed":
       return "the encryption of this conversation was renewed";
+    case "missed":
+      return "the encryption of this conversation was renewed; something of what was written after that may be missing here";
     case "titled":
       return notice.title === null ? `${who} took the title away` : `${who} named it "${printable(notice.title)}"`;
     case "timer":

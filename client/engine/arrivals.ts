@@ -86,11 +86,11 @@ export class Arrivals {
     this.#waiting?.();
     this.#waiting = null;
     const { record } = this.#ledger;
-    const { cursor, hash } = record;
+    const { cursor, hash, reached = 0 } = record;
     if (head.seq < cursor) return this.break("rolled_back");
     if (head.seq === cursor && !equalBytes(head.hash, hash)) return this.break("altered");
     // Confirmed is only what was durable: this device has been further than its store is now
-    if (confirmed > cursor && !record.lost) await this.#become({ outdated: true });
+    if (confirmed > Math.max(cursor, reached) && !record.lost) await this.#become({ outdated: true });
     if (delivered > record.delivered) this.deliver(delivered);
     this.#head = head;
     if (first > cursor + 1) await this.lose();

@@ -10,7 +10,7 @@ import type { KeyStock } from "./key-stock.ts";
 import type { Ledger } from "./ledger.ts";
 import { Heads } from "./log-proof.ts";
 import type { ConversationRecord } from "./records.ts";
-import { succeed } from "./succession.ts";
+import { lay, succeed } from "./succession.ts";
 
 /** `out`: this welcome leads nowhere, and the device is not in the conversation otherwise. `unproven`: the key log must be asked about somebody first. */
 export type Entered = "in" | "out" | "unproven";
@@ -40,12 +40,7 @@ export async function enter(
   const isAhead = record.state === "active" && item.seq > record.cursor;
   if (isAhead && ledger.group?.live != null && ledger.group.generation < generation) {
     // What came before can still be read in the group this device is in
-    draft.lay(joined);
-    const { seq, hash } = item;
-    draft.set({
-      successors: [...(record.successors ?? []), { generation, seq, hash }],
-      known: Math.max(record.known, seq),
-    });
+    await lay(ledger, draft, { joined, seq: item.seq, hash: item.hash });
     await ledger.save(draft);
     return "in";
   }
@@ -54,7 +49,8 @@ export async function enter(
   const isOther = record.generation !== null && record.generation !== generation;
   // A generation this device tried to begin itself, and somebody else did, is another one too
   const goesOn = record.state === "active" && record.generation !== null && (isOther || ledger.group?.live == null);
-  draft.set({ successors: [], absent: goesOn ? record.members : [] });
+  const successors = (record.successors ?? []).filter((next) => next.generation > generation && next.seq > item.seq);
+  draft.set({ successors, absent: goesOn ? record.members : [] });
   if (isOther) await succeed(ledger, draft, generation);
   const { members, absent } = present(draft);
   const { member: me } = surroundings.context.me;
@@ -63,8 +59,10 @@ export async function enter(
     founded: true,
     lost: false,
     soughtAt: null,
+    outside: null,
     generation,
     cursor: item.seq,
+    reached: Math.max(record.reached ?? 0, record.cursor),
     hash: item.hash,
     known: Math.max(record.known, item.seq),
     members,
@@ -72,6 +70,9 @@ export async function enter(
     kind: kindOf(record, members),
     activeAt: surroundings.time.now(),
   });
+  // What was missed is read after all
+  const { line } = record.outside ?? {};
+  if (line?.seq === item.seq) draft.line({ ...line, from: null, body: { kind: "renewed" }, expiresAt: null });
   tell(draft, { item, before: record, goesOn, me, by: joined.by.member, at: surroundings.time.now() });
   draft.missed = true;
   draft.afterwards(() => {

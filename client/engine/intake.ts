@@ -54,11 +54,22 @@ export async function takeIn(draft: Draft, envelope: Envelope, reading: Reading)
     return "taken";
   }
   const isOwnReturn = isWayBack(own?.wish) && own?.sealed != null && equalBytes(own.sealed.bytes, bytes);
-  if (draft.group === null || (draft.record.lost && !isOwnReturn)) return "taken";
+  if (draft.group === null || (draft.record.lost && !isOwnReturn)) {
+    if (peek(bytes)?.kind === "application") miss(draft);
+    return "taken";
+  }
   const outcome = reading.opened.get(envelope.seq) ?? (await openOne(draft, envelope, reading.quarantined));
   // A way back that leads nowhere is given up, not sent for ever: the next one is made from where the group stands then
   if (isOwnReturn && own !== undefined && outcome.kind !== "epoch") retire(draft, own, reading.outbox);
   return weigh(draft, { outcome, envelope, own, reading });
+}
+
+/** Something was said in a generation this device is not in: the line about its beginning says so in its place. */
+function miss(draft: Draft): void {
+  const { outside } = draft.record;
+  if (outside == null || outside.isTold) return;
+  draft.line({ ...outside.line, from: null, body: { kind: "missed" }, expiresAt: null });
+  draft.set({ outside: { ...outside, isTold: true } });
 }
 
 async function openOne(draft: Draft, { bytes, acceptedAt }: Envelope, quarantined: boolean): Promise<Outcome> {
@@ -191,7 +202,7 @@ function takeChange(
     draft.set({ members: before.filter((member) => member !== reading.me), state: "ended", unread: 0 });
   } else draft.set(present(draft));
   if (outcome.own && isWayBack(own?.wish)) {
-    draft.set({ lost: false, soughtAt: null, state: "active" });
+    draft.set({ lost: false, soughtAt: null, outside: null, state: "active" });
     draft.missed = true;
   }
   const isReset = outcome.own && own?.wish?.kind === "reset";

@@ -49,6 +49,12 @@ export interface Successor {
   readonly hash: Bytes;
 }
 
+/** That a generation began which this device is not in. `line`: what says so; `isTold`: it says by now that something may be missing. */
+export interface Outside {
+  readonly line: Pick<MessageRecord, "key" | "seq" | "at">;
+  readonly isTold: boolean;
+}
+
 export interface ConversationRecord {
   readonly id: ConversationId;
   readonly createdBy: MemberId | null;
@@ -68,6 +74,8 @@ export interface ConversationRecord {
   readonly cursor: number;
   readonly hash: Bytes;
   readonly heads: readonly (readonly [number, Uint8Array])[];
+  /** How far this device has been before a welcome that came late led it back. */
+  readonly reached?: number;
   /** Newest seq heard of: more than `cursor` means there is something to fetch. */
   readonly known: number;
   readonly delivered: number;
@@ -84,7 +92,10 @@ export interface ConversationRecord {
   readonly soughtAt?: number | null;
   /** This store is an older copy of itself: keys it still holds have been used. Nothing is sealed before the device has let itself in anew. */
   readonly outdated: boolean;
+  /** In the order of the log. */
   readonly successors?: readonly Successor[];
+  /** A generation that began without this device; null or absent once it is in one again. */
+  readonly outside?: Outside | null;
   /** Members whose last word about the log contradicts what this device has seen. */
   readonly doubts?: readonly MemberId[];
   /** Those of `members` whom the present generation has yet to let in. */

@@ -1,5 +1,5 @@
 // Owns the passage of a conversation from one generation of its group to the next on this device: what an envelope is to it, entering the
-// group this device was welcomed to once the old one has been read to its end, and leaving nothing of the old one behind.
+// groups this device was welcomed to, each once the one before has been read to its end, and leaving nothing of the old one behind.
 
 import { equalBytes, toBase64url } from "../../schemas/bytes.ts";
 import { readCommit } from "../../schemas/envelope.ts";
@@ -7,10 +7,11 @@ import type { Envelope } from "../../schemas/frames.ts";
 import { type Draft, groupPrefix } from "./draft.ts";
 import { end } from "./group/epochs.ts";
 import { peek } from "./group/group.ts";
-import { sameDevice } from "./group/state.ts";
+import { type Step, sameDevice } from "./group/state.ts";
 import { present, reseal } from "./intake.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Linked } from "./log-proof.ts";
+import type { Successor } from "./records.ts";
 import type { Notice } from "./view.ts";
 
 /**
@@ -40,23 +41,49 @@ export async function pass(
 ): Promise<boolean> {
   // Nothing of the old generation is accepted after this, and all that was has been taken in
   reseal(draft, ledger.outbox);
-  show(draft, envelope, { kind: "renewed" });
   if (passage !== "entered") {
-    draft.set({ lost: true });
+    stayOutside(draft, envelope);
     return true;
   }
-  const [next, ...successors] = draft.record.successors ?? [];
+  show(draft, envelope, { kind: "renewed" });
+  const [next, ...later] = draft.record.successors ?? [];
   if (next === undefined || !equalBytes(next.hash, hash)) return false;
   const group = await ledger.read(next.generation);
   const before = draft.record.members;
+  const successors = later.filter(({ generation }) => generation > next.generation);
   draft.set({ successors, absent: before });
   await succeed(ledger, draft, next.generation);
   draft.group = group;
   const { members, absent } = present(draft);
-  draft.set({ members, absent, generation: next.generation, lost: group?.live == null, soughtAt: null });
+  draft.set({ members, absent, generation: next.generation, lost: group?.live == null, soughtAt: null, outside: null });
   const added = members.filter((member) => !before.includes(member));
   if (added.length > 0) show(draft, envelope, { kind: "added", members: added });
   return true;
+}
+
+/** Keeps a group this device was welcomed to until it is entered: what comes before can still be read in an earlier one. */
+export async function lay(
+  ledger: Ledger,
+  draft: Draft,
+  { joined, seq, hash }: { joined: Step; seq: number; hash: Successor["hash"] },
+): Promise<void> {
+  const { generation } = joined.group;
+  const before = draft.record.successors ?? [];
+  const others = before.filter((next) => next.generation !== generation);
+  // Out of that generation and in it again, before this device has come to either: it goes by the later welcome
+  if (others.length < before.length) await forget(ledger, draft, generation);
+  draft.lay(joined);
+  const successors = [...others, { generation, seq, hash }].sort((a, b) => a.seq - b.seq);
+  draft.set({ successors, known: Math.max(draft.record.known, seq) });
+}
+
+/** One line for a generation this device is not in; none where the last one says already that something may be missing from there on. */
+function stayOutside(draft: Draft, envelope: Envelope): void {
+  draft.set({ lost: true });
+  if (draft.record.outside?.isTold === true) return;
+  const { id, seq, acceptedAt: at } = envelope;
+  show(draft, envelope, { kind: "renewed" });
+  draft.set({ outside: { line: { key: `${toBase64url(id)}.renewed`, seq, at }, isTold: false } });
 }
 
 function show(draft: Draft, { id, seq, acceptedAt: at }: Envelope, body: Notice): void {
@@ -72,4 +99,9 @@ export async function succeed(ledger: Ledger, draft: Draft, generation: number):
   for (const { key } of await surroundings.store.scan("groups", { prefix: `${id}/` })) {
     if (!prefixes.some((prefix) => key.startsWith(prefix))) draft.batch.delete("groups", key);
   }
+}
+
+async function forget({ id, surroundings }: Ledger, draft: Draft, generation: number): Promise<void> {
+  const prefix = groupPrefix({ conversation: id, generation });
+  for (const { key } of await surroundings.store.scan("groups", { prefix })) draft.batch.delete("groups", key);
 }

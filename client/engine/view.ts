@@ -81,6 +81,7 @@ export type Notice =
   | { readonly kind: "timer"; readonly expiresIn: number | null }
   | { readonly kind: "rekeyed"; readonly member: MemberId }
   | { readonly kind: "renewed" }
+  | { readonly kind: "missed" }
   | { readonly kind: "contradicted" }
   | { readonly kind: "unreadable" };
 

@@ -265,6 +265,10 @@ describe("L7: a line of a timeline is the same for people and for programs", () 
       { kind: "rekeyed", member: otto.id } as const,
       "Otto now has another key than before: invited anew, or somebody else in disguise. Ask before you go on",
     ],
+    [
+      { kind: "missed" } as const,
+      "the encryption of this conversation was renewed; something of what was written after that may be missing here",
+    ],
     [{ kind: "unreadable" } as const, "a message that cannot be read here"],
   ])("L7: notice %o", (body, sentence) => {
     const message = fakeLine({ from: otto.id, body });

@@ -64,6 +64,12 @@ async function renewals(person: Person, id: ConversationId): Promise<number> {
   return (await person.lines(id)).filter(({ body }) => body.kind === "renewed").length;
 }
 
+/** What somebody is told of generations and people once somebody has said something. */
+async function kinds(person: Person, id: ConversationId): Promise<string[]> {
+  const told = (await person.lines(id)).map(({ body }) => body.kind);
+  return told.slice(told.indexOf("text")).filter((kind) => kind !== "text");
+}
+
 const authenticatorOf = async ({ engine }: Person, id: ConversationId) => (await engine.encryption(id)).code;
 
 async function agree(people: readonly Person[], id: ConversationId): Promise<void> {
@@ -135,7 +141,7 @@ describe("a device that was away while its group was begun anew", () => {
     await anna.shows(id, ["vorher", "nachher", "auch da"]);
   });
 
-  test("D34, C9: twice meanwhile: it is in the newest one, with what came before the first, and goes on", async () => {
+  test("D34, E55: twice meanwhile: it reads what was said before, between and after, each line once and in order, and goes on", async () => {
     const { anna, bert, carl, dora, id } = await company.team();
     const eva = await company.join(anna, "Eva");
     await bert.close();
@@ -152,14 +158,20 @@ describe("a device that was away while its group was begun anew", () => {
       await carl.engine.add(id, [newcomer.id]);
       await expect.poll(() => renewals(anna, id), PATIENCE).toBe(newcomer === dora ? 1 : 2);
       await agree(others, id);
+      for (const person of [anna, carl, newcomer]) await person.engine.send(id, `${person.name} mit ${newcomer.name}`);
     }
-    await anna.engine.send(id, "nachher");
-    await carl.shows(id, ["vorher", "nachher"]);
+    const between = ["Anna mit Dora", "Carl mit Dora", "Dora mit Dora"];
+    const after = ["Anna mit Eva", "Carl mit Eva", "Eva mit Eva"];
+    const everything = ["vorher", ...between, ...after];
+    await expect.poll(async () => (await anna.texts(id)).toSorted(), PATIENCE).toEqual(everything.toSorted());
+    const log = await anna.texts(id);
     await bert.open();
-    await bert.shows(id, ["vorher", "nachher"]);
+    await bert.shows(id, log);
     await agree([anna, bert, carl, dora, eva], id);
+    expect(await kinds(bert, id)).toEqual(["renewed", "added", "renewed", "added"]);
+    expect((await bert.lines(id)).at(-1)?.body.kind).toBe("text");
     await bert.engine.send(id, "auch da");
-    await anna.shows(id, ["vorher", "nachher", "auch da"]);
+    for (const person of [anna, bert, carl]) await person.shows(id, [...log, "auch da"]);
     const rows = await bert.store.scan("groups", { prefix: `${id}/` });
     expect([...new Set(rows.map(({ key }) => key.split("/")[1]))]).toEqual(["2"]);
   });

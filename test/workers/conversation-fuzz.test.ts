@@ -104,7 +104,13 @@ test("F17: bad frames to a mailbox change nothing and are never a bug", { timeou
   await room.openMailbox(room.founder);
   const mailbox = room.mailbox(room.founder.member);
   await mailbox.nudge({ kind: "directory" });
-  const welcome = { conversation: newId<never>(), seq: 1, hash: new Uint8Array(32), bytes: utf8("welcome") };
+  const welcome = {
+    conversation: newId<never>(),
+    generation: 0,
+    seq: 1,
+    hash: new Uint8Array(32),
+    bytes: utf8("welcome"),
+  };
   await mailbox.welcome({ devices: [room.founder.device], ...welcome });
   const good = [
     { type: "resume", after: 0 },

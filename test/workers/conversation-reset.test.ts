@@ -199,6 +199,41 @@ describe("D40: what came before a reset is kept for whoever can still read it", 
     expect((await peer.resume(1)).first).toBe(2);
   });
 
+  test("D34, D40: begun anew twice, a device that is away finds both welcomes, and the log from where it left", async () => {
+    const [other, third] = [device(), device()];
+    const { room, first } = await Room.full(other, third);
+    const peer = await room.enter(third, 1);
+    await first.send(1, "before");
+    first.socket.say(reset(first, [other, third]));
+    await first.until(3);
+    await first.send(1, "between", { generation: 1 });
+    later(10_001);
+    await peer.until(4);
+    peer.socket.say(reset(peer, [room.founder, other], 2));
+    await first.until(5);
+    await first.send(1, "after", { generation: 2 });
+    for (const one of [first, peer]) one.confirm(6);
+    await evictDurableObject(room.stub);
+    vi.restoreAllMocks();
+    later(60_000);
+    await runDurableObjectAlarm(room.stub);
+    const mailbox = await Line.open(room.mailbox(other.member), room.claims(other), MailboxServerFrame);
+    mailbox.say({ type: "resume", after: 0 });
+    const seqs: number[] = [];
+    while (seqs.at(-1) !== 5) {
+      const { welcomes } = await mailbox.next(
+        (frame): frame is Extract<typeof frame, { type: "welcomes" }> => frame.type === "welcomes",
+      );
+      seqs.push(...welcomes.map(({ seq }) => seq));
+    }
+    expect(seqs).toEqual([1, 3, 5]);
+    const back = await room.connect(other);
+    expect(await back.resume(1)).toMatchObject({ first: 2, head: { seq: 6, generation: 2 } });
+    expect((await back.pull(1)).envelopes.map(({ seq, bytes }) => [seq, bytes !== null])).toEqual(
+      [2, 3, 4, 5, 6].map((seq) => [seq, true]),
+    );
+  });
+
   test("D40: not for one that was revoked or whose member was dismissed since", async () => {
     const [other, gone] = [device(), device()];
     const { room, first } = await Room.full(other, gone);

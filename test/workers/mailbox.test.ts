@@ -118,8 +118,9 @@ describe("key packages", () => {
 });
 
 describe("queue", () => {
-  const welcome = (conversation: ConversationId, seq = 1) => ({
+  const welcome = (conversation: ConversationId, seq = 1, generation = 0) => ({
     conversation,
+    generation,
     seq,
     hash: randomBytes(32),
     bytes: utf8(`welcome ${seq}`),
@@ -145,12 +146,73 @@ describe("queue", () => {
     expect(last.line.unread()).toEqual([]);
   });
 
-  test("D34: a newer welcome to the same conversation takes the place of an older one", async () => {
+  /** The places in the log of all welcomes that a device finds when it comes. */
+  async function found(room: Room, who: Device) {
+    // No nudge that waits is told, so that the next one comes after everything that waits
+    const { line, next } = await listen(room, who, Number.MAX_SAFE_INTEGER);
+    await room.mailbox(who.member).nudge({ kind: "directory" });
+    await next("nudges");
+    return line.unread().flatMap((frame) => (frame.type === "welcomes" ? frame.welcomes.map(({ seq }) => seq) : []));
+  }
+
+  test("D34: a newer welcome to the same generation of a conversation takes the place of an older one", async () => {
     const { room, who, mailbox } = await open();
     const conversation = newId<ConversationId>();
     for (const seq of [1, 9, 5]) await mailbox.welcome({ devices: [who.device], ...welcome(conversation, seq) });
-    const { next } = await listen(room, who);
-    expect((await next("welcomes")).welcomes).toMatchObject([{ seq: 9 }]);
+    expect(await found(room, who)).toEqual([9]);
+  });
+
+  test("D34: one to every generation waits, and they come in the order of the log, however they were brought", async () => {
+    const { room, who, mailbox } = await open();
+    const conversation = newId<ConversationId>();
+    const places = [
+      [30, 2],
+      [10, 0],
+      [25, 1],
+      [20, 1],
+    ] as const;
+    for (const [seq, generation] of places)
+      await mailbox.welcome({ devices: [who.device], ...welcome(conversation, seq, generation) });
+    await evictDurableObject(mailbox);
+    expect(await found(room, who)).toEqual([10, 25, 30]);
+  });
+
+  test("D41: those to the eight latest generations are kept, confirmed or not; an earlier one that is brought again is not taken in", async () => {
+    const { room, who, mailbox } = await open();
+    const conversation = newId<ConversationId>();
+    const bring = (generation: number) =>
+      mailbox.welcome({ devices: [who.device], ...welcome(conversation, 10 + generation, generation) });
+    for (let generation = 0; generation < 10; generation++) await bring(generation);
+    expect(await found(room, who)).toEqual([12, 13, 14, 15, 16, 17, 18, 19]);
+    const { line, next } = await listen(room, who);
+    const { welcomes } = await next("welcomes");
+    line.say({ type: "confirm", welcome: welcomes[0]?.n ?? 0 });
+    line.say({ type: "resume", after: 0 });
+    await next("refused");
+    for (const generation of [0, 1, 2]) await bring(generation);
+    expect(await found(room, who)).toEqual([13, 14, 15, 16, 17, 18, 19]);
+    const rows = await runInDurableObject(mailbox, (_, { storage }) =>
+      storage.sql.exec<{ generation: number }>("SELECT generation FROM welcomes ORDER BY generation").toArray(),
+    );
+    expect(rows.map(({ generation }) => generation)).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  test("D34: what an earlier build kept, one welcome to a conversation, is found as before", async () => {
+    const { room, who, mailbox } = await open();
+    const conversation = newId<ConversationId>();
+    await runInDurableObject(mailbox, (_, { storage }) => {
+      storage.sql.exec("DROP TABLE welcomes");
+      storage.sql.exec(`CREATE TABLE welcomes (
+        device TEXT NOT NULL, conversation TEXT NOT NULL, n INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB,
+        PRIMARY KEY (device, conversation))`);
+      const row = [who.device, conversation, 1, 7, new Uint8Array(32), utf8("welcome 7")];
+      storage.sql.exec("INSERT INTO welcomes VALUES (?, ?, ?, ?, ?, ?)", ...row);
+    });
+    await evictDurableObject(mailbox);
+    expect(await found(room, who)).toEqual([7]);
+    await mailbox.welcome({ devices: [who.device], ...welcome(conversation, 9, 1) });
+    await evictDurableObject(mailbox);
+    expect(await found(room, who)).toEqual([7, 9]);
   });
 
   test("D35: a welcome for a device that is not this member's is passed over", async () => {

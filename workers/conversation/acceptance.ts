@@ -181,13 +181,14 @@ export function refused(id: Uint8Array | null, { code, detail }: Pick<Refusal, "
 /** One effect per member, for all of its devices. */
 function welcomes(
   devices: readonly { readonly member: MemberId; readonly device: DeviceId }[],
-  { seq, hash }: { readonly seq: number; readonly hash: Uint8Array },
+  { generation, seq, hash }: { readonly generation: number; readonly seq: number; readonly hash: Uint8Array },
 ): MailboxEffect[] {
   const byMember = Map.groupBy(devices, ({ member }) => member);
   return [...byMember].map(([member, of]) => ({
     kind: "welcome",
     member,
     devices: of.map(({ device }) => device),
+    generation,
     seq,
     hash,
   }));

@@ -13,7 +13,14 @@ import type { Sockets } from "./sockets.ts";
 export type MailboxEffect = { readonly member: MemberId } & (
   | { readonly kind: "nudge"; readonly seq: number }
   | { readonly kind: "removed" }
-  | { readonly kind: "welcome"; readonly devices: readonly DeviceId[]; readonly seq: number; readonly hash: Uint8Array }
+  | {
+      readonly kind: "welcome";
+      readonly devices: readonly DeviceId[];
+      /** Of the group; an earlier build did not write it down. */
+      readonly generation?: number;
+      readonly seq: number;
+      readonly hash: Uint8Array;
+    }
 );
 
 export interface Parts {

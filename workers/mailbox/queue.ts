@@ -1,5 +1,5 @@
-// Owns what waits for a member's devices in the mailbox's SQLite: nudges, one per conversation, and welcomes until they are confirmed.
-// Knows no sockets.
+// Owns what waits for a member's devices in the mailbox's SQLite: nudges, one per conversation, and welcomes until they are confirmed, one
+// per generation of a conversation. Knows no sockets.
 
 import type { Nudge, WelcomeItem } from "../../schemas/frames.ts";
 import type { ConversationId, DeviceId } from "../../schemas/ids.ts";
@@ -9,10 +9,15 @@ export type About = Nudge["about"];
 /** A welcome as a conversation brings it. */
 export interface Welcome {
   readonly conversation: ConversationId;
+  /** Of the conversation's group. */
+  readonly generation: number;
   readonly seq: number;
   readonly hash: Uint8Array;
   readonly bytes: Uint8Array;
 }
+
+/** A device finds the welcomes to so many generations of a conversation, the latest. */
+const GENERATIONS = 8;
 
 interface NudgeRow extends Record<string, SqlStorageValue> {
   n: number;
@@ -35,9 +40,17 @@ const TABLES = `
   INSERT OR IGNORE INTO counter VALUES (1, 0);
   CREATE TABLE IF NOT EXISTS nudges (conversation TEXT PRIMARY KEY, n INTEGER NOT NULL UNIQUE, kind TEXT NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS welcomes (
-    device TEXT NOT NULL, conversation TEXT NOT NULL, n INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB,
-    PRIMARY KEY (device, conversation)
+    device TEXT NOT NULL, conversation TEXT NOT NULL, generation INTEGER NOT NULL, n INTEGER NOT NULL, seq INTEGER NOT NULL,
+    hash BLOB NOT NULL, bytes BLOB, PRIMARY KEY (device, conversation, generation)
   );`;
+
+// Before there were generations in it, a mailbox kept one welcome to a conversation: it counts as one to the first
+const OLD_TABLE =
+  "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'welcomes' AND sql NOT LIKE '%generation%'";
+const SET_OLD_ASIDE = "ALTER TABLE welcomes RENAME TO old_welcomes";
+const TAKE_OLD_OVER = `
+  INSERT INTO welcomes SELECT device, conversation, 0, n, seq, hash, bytes FROM old_welcomes;
+  DROP TABLE old_welcomes;`;
 
 /** The queue of one mailbox. Its numbers `n` only ever rise. */
 export class Queue {
@@ -45,7 +58,10 @@ export class Queue {
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+    const isOld = sql.exec(OLD_TABLE).toArray().length > 0;
+    if (isOld) sql.exec(SET_OLD_ASIDE);
     sql.exec(TABLES);
+    if (isOld) sql.exec(TAKE_OLD_OVER);
   }
 
   /** Puts a nudge in place of the last one about the same thing. */
@@ -62,17 +78,38 @@ export class Queue {
     return [...rows].map(toNudge);
   }
 
-  /** Puts a welcome before a device; `undefined` when it, or a newer one to the same conversation, was put there before. */
-  welcome(device: DeviceId, { conversation, seq, hash, bytes }: Welcome): WelcomeItem | undefined {
-    const [known] = this.#sql
-      .exec<{ seq: number }>("SELECT seq FROM welcomes WHERE device = ? AND conversation = ?", device, conversation)
+  /**
+   * Puts a welcome before a device; `undefined` when it, or a newer one to the same generation, was put there before, or when those to later
+   * generations leave it no place.
+   */
+  welcome(device: DeviceId, { conversation, generation, seq, hash, bytes }: Welcome): WelcomeItem | undefined {
+    const known = this.#sql
+      .exec<{ generation: number; seq: number }>(
+        "SELECT generation, seq FROM welcomes WHERE device = ? AND conversation = ?",
+        device,
+        conversation,
+      )
       .toArray();
-    if (known !== undefined && known.seq >= seq) return undefined;
+    if (known.some((other) => other.generation === generation && other.seq >= seq)) return undefined;
+    const generations = new Set([generation, ...known.map((other) => other.generation)]);
+    const first =
+      [...generations]
+        .sort((a, b) => b - a)
+        .slice(0, GENERATIONS)
+        .at(-1) ?? generation;
+    if (generation < first) return undefined;
     const n = this.#next();
     this.#sql.exec(
-      "INSERT OR REPLACE INTO welcomes VALUES (?, ?, ?, ?, ?, ?)",
+      "DELETE FROM welcomes WHERE device = ? AND conversation = ? AND generation < ?",
       device,
       conversation,
+      first,
+    );
+    this.#sql.exec(
+      "INSERT OR REPLACE INTO welcomes VALUES (?, ?, ?, ?, ?, ?, ?)",
+      device,
+      conversation,
+      generation,
       n,
       seq,
       hash,
@@ -81,9 +118,10 @@ export class Queue {
     return { n, conversation, seq, hash: owned(hash), bytes: owned(bytes) };
   }
 
+  /** Those to one conversation in the order of its generations. */
   welcomesFor(device: DeviceId): WelcomeItem[] {
-    const waiting =
-      "SELECT n, conversation, seq, hash, bytes FROM welcomes WHERE device = ? AND bytes IS NOT NULL ORDER BY n";
+    const waiting = `SELECT n, conversation, seq, hash, bytes FROM welcomes WHERE device = ? AND bytes IS NOT NULL
+      ORDER BY conversation, generation`;
     return [...this.#sql.exec<WelcomeRow>(waiting, device)].map(toWelcome);
   }
 

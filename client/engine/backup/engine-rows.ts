@@ -50,6 +50,8 @@ function packConversation(value: Uint8Array): Bytes | null {
     successors: [],
     lost,
     soughtAt: null,
+    outside: null,
+    reached: 0,
     outdated: false,
     fault: null,
     last: null,

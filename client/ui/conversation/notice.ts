@@ -40,6 +40,8 @@ export function noticeText(notice: Notice, line: MessageView, kind: "direct" | "
       return words.noticeContradicted(who);
     case "renewed":
       return words.noticeRenewed;
+    case "missed":
+      return words.noticeMissed;
     case "unreadable":
       return words.noticeUnreadable;
   }

@@ -151,6 +151,8 @@ export const de = {
   noticeContradicted: (who: string) =>
     `${who} hat einen anderen Verlauf gesehen als dieses Gerät: Entweder irrt sich das andere Gerät, oder der Server zeigt nicht allen dasselbe`,
   noticeRenewed: "Die Verschlüsselung dieser Unterhaltung wurde erneuert",
+  noticeMissed:
+    "Die Verschlüsselung dieser Unterhaltung wurde erneuert. Von dem, was danach geschrieben wurde, kann hier etwas fehlen",
   noticeUnreadable: "Diese Nachricht ist auf diesem Gerät nicht lesbar",
   someone: "Jemand",
   youObject: "Sie",

@@ -147,6 +147,8 @@ export const en: Words = {
   noticeContradicted: (who) =>
     `${who} has seen another history than this device: either that device is wrong, or the server does not show everybody the same`,
   noticeRenewed: "The encryption of this conversation was renewed",
+  noticeMissed:
+    "The encryption of this conversation was renewed. Something of what was written after that may be missing here",
   noticeUnreadable: "This message cannot be read on this device",
   someone: "Somebody",
   youObject: "you",
