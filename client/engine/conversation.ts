@@ -349,6 +349,8 @@ export class Conversation {
       if (lost && leaps && !this.#line.live) this.#wayBack.ask({ leaps });
     } else if (frame.type === "delivered") this.#arrivals.deliver(frame.seq);
     else if (frame.type === "behind") this.#line.pull(record.cursor);
+    // Its echo was lost
+    else if (frame.type === "accepted" && frame.seq > record.cursor) this.#line.pull(record.cursor);
     else if (frame.type === "removals") this.#expelSoon(frame.leaves);
     else if (frame.type === "refused") await this.#refused(frame);
     else if (frame.type === "group_info") {

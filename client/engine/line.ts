@@ -1,11 +1,20 @@
-// Owns one conversation's socket: when it is open, how far the log has come in on it, and asking for more. Knows frames, not their meaning.
+// Owns one conversation's socket: when it is open, how far the log has come in on it, asking for more, and giving it up when what was said on
+// it stays unanswered. Knows frames, not their meaning.
 
 import { type ClientFrame, type EnvelopesFrame, ServerFrame } from "../../schemas/frames.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import { type Ending, Link } from "./link.ts";
 import type { Surroundings } from "./surroundings.ts";
+import { Unanswered } from "./unanswered.ts";
 
 const PAGES_AHEAD = 3;
+/**
+ * What asks for an answer is given so long, in ms: longer than it takes to notice that a socket is dead. Whenever a new socket has not helped it is
+ * given twice as long, up to so often.
+ */
+const ANSWER_WITHIN = { least: 40_000, doublings: 4 };
+/** While bytes are leaving, the socket is looked at again after this long, in ms. */
+const LOOK_AGAIN = 10_000;
 
 /** Whom a line serves. */
 export interface LineOptions {
@@ -32,6 +41,11 @@ export class Line {
   #resumedAfter = 0;
   /** The last seq that came in on this socket, taken in or not. */
   #received = 0;
+  readonly #unanswered = new Unanswered();
+  /** Calls off the next look at what is not answered; null when nothing waits. */
+  #watching: (() => void) | null = null;
+  /** How many sockets in a row were given up without an answer to anything but `resume`. */
+  #vain = 0;
 
   constructor(options: LineOptions) {
     this.#options = options;
@@ -57,16 +71,19 @@ export class Line {
         this.#live = false;
         this.#pulling = false;
         this.#received = 0;
+        this.#unwatch();
         onOpen();
         this.#resumedAfter = cursor();
         this.send({ type: "resume", after: this.#resumedAfter });
       },
       onFrame: (frame) => {
+        this.#heard(frame);
         onFrame(frame);
         this.#note(frame);
       },
       onClose: (ending) => {
         this.#live = false;
+        this.#unwatch();
         if (ending.terminal) this.close();
         onClose(ending);
       },
@@ -80,6 +97,7 @@ export class Line {
     this.#link = null;
     this.#live = false;
     this.#pulling = false;
+    this.#unwatch();
   }
 
   /** Dials now if it waits to. */
@@ -89,7 +107,12 @@ export class Line {
 
   /** False when the frame did not leave: nothing is open, or too much is waiting. */
   send(frame: ClientFrame): boolean {
-    return this.#link?.send(frame) ?? false;
+    const hasLeft = this.#link?.send(frame) ?? false;
+    if (hasLeft) {
+      this.#unanswered.left(frame, this.#options.surroundings.clock.now());
+      this.#watch();
+    }
+    return hasLeft;
   }
 
   /** Asks for the page after what has come in, unless one is on its way. */
@@ -118,6 +141,56 @@ export class Line {
   /** Everything up to `seq` is durable here. */
   confirm(seq: number): void {
     this.send({ type: "confirm", seq });
+  }
+
+  get #patience(): number {
+    return ANSWER_WITHIN.least * 2 ** Math.min(this.#vain, ANSWER_WITHIN.doublings);
+  }
+
+  /** Looks at what is not answered when the oldest of it has waited for long. */
+  #watch(least = 0): void {
+    const { clock } = this.#options.surroundings;
+    const { since } = this.#unanswered;
+    if (this.#watching !== null || since === undefined) return;
+    const before = this.#link?.waiting ?? 0;
+    const wait = Math.min(since + this.#patience - clock.now(), this.#patience);
+    this.#watching = clock.after(Math.max(wait, least), () => {
+      this.#watching = null;
+      this.#look(before);
+    });
+  }
+
+  /** As long as what waits in the socket gets less, the way is slow and not shut. */
+  #look(before: number): void {
+    const { since } = this.#unanswered;
+    if (since === undefined) return;
+    const age = this.#options.surroundings.clock.now() - since;
+    const left = this.#link?.waiting ?? 0;
+    if (left > 0 && left < before) this.#watch(LOOK_AGAIN);
+    // A clock that was set back keeps nobody waiting
+    else if (age >= 0 && age < this.#patience) this.#watch();
+    else {
+      this.#vain += 1;
+      this.#link?.renew();
+    }
+  }
+
+  #heard(frame: ServerFrame): void {
+    const answered = this.#unanswered.heard(frame);
+    if (answered === "nothing") return;
+    if (answered === "more") this.#vain = 0;
+    this.#callOff();
+    this.#watch();
+  }
+
+  #unwatch(): void {
+    this.#callOff();
+    this.#unanswered.clear();
+  }
+
+  #callOff(): void {
+    this.#watching?.();
+    this.#watching = null;
   }
 
   #note(frame: ServerFrame): void {

@@ -101,6 +101,16 @@ export class Link<Schema extends v.GenericSchema> {
     else if (this.#state === "open") this.#ping();
   }
 
+  /** How many bytes wait in the socket that the network has not taken. */
+  get waiting(): number {
+    return this.#socket?.bufferedAmount ?? 0;
+  }
+
+  /** Gives an open socket up as lost. */
+  renew(): void {
+    if (this.#state === "open") this.#fail({ code: BROKEN_OFF, refusal: null });
+  }
+
   /** Ends it for good; no more callbacks. */
   close(): void {
     this.#leave("closed", NORMAL_CLOSE);

@@ -7,6 +7,7 @@ import type { ClientFrame, EnvelopesFrame } from "../../schemas/frames.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import type { Company, Person } from "../support/company.ts";
 import { eachWithCompany } from "../support/hooks.ts";
+import { LeapingClock } from "../support/leaping-clock.ts";
 import { Nonces } from "../support/nonces.ts";
 import type { Incoming } from "../support/tampered-socket.ts";
 import { WireTap } from "../support/wire-tap.ts";
@@ -141,6 +142,42 @@ describe("the network may do what it likes", () => {
     expect(await bert.texts(id)).toEqual(["eins", "zwei", "drei"]);
     for (const ciphertexts of wire.sent.values()) expect(ciphertexts.size).toBe(1);
   });
+
+  for (const lost of ["send", "echo"] as const) {
+    test(`N23, C2: a ${lost} that vanishes on a socket that lives: sent again by itself with the same bytes, stored once`, async () => {
+      const { anna, bert, id } = await three();
+      const wire = new Wire();
+      const clock = new LeapingClock();
+      let isArmed = false;
+      const vanishes = (is: typeof lost): boolean => {
+        const now = isArmed && is === lost;
+        if (now) isArmed = false;
+        return now;
+      };
+      const incoming = (frame: Incoming) => (frame.type === "envelopes" && vanishes("echo") ? [] : [frame]);
+      const outgoing = (frame: ClientFrame): readonly ClientFrame[] =>
+        frame.type === "send" && vanishes("send") ? wire.note(frame).slice(1) : wire.note(frame);
+      await anna.settled();
+      await anna.reopen({ clock, tampering: { incoming, outgoing } });
+      await anna.settled();
+      isArmed = true;
+      await anna.engine.send(id, "eins");
+      await until(() => !isArmed);
+      const waiting = async () => (await anna.lines(id)).filter(({ state }) => state === "waiting").length;
+      expect(await waiting()).toBe(1);
+      await expect
+        .poll(
+          async () => {
+            clock.leap(4_000);
+            return waiting();
+          },
+          { timeout: 30_000, interval: 100 },
+        )
+        .toBe(0);
+      for (const person of [anna, bert]) await person.shows(id, ["eins"]);
+      for (const ciphertexts of wire.sent.values()) expect(ciphertexts.size).toBe(1);
+    });
+  }
 
   test("C16: a text sealed while the connection breaks does not overtake older ones on the next", async () => {
     const { anna, bert, id } = await three();
