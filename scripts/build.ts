@@ -1,17 +1,17 @@
-// Builds what is deployed: the browser bundle (dist/ui) and the Worker (dist/worker), each only when one of its sources changed.
-// It does not know how either of them is served.
+// Builds what is deployed, the browser bundle (dist/ui) and the Worker (dist/worker), and what a local start needs to know of it (dist/local), each only
+// when one of its sources changed. It does not know how any of them is served.
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { build as buildWithVite } from "vite";
+import { writeConfiguration } from "./configuration.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
 
 interface Product {
-  readonly name: "ui" | "worker";
+  readonly name: "ui" | "worker" | "local";
   readonly sources: readonly string[];
   readonly make: (outDir: string) => Promise<void> | void;
 }
@@ -22,8 +22,10 @@ const ui: Product = {
   name: "ui",
   sources: [...shared, "client/engine", "client/ui", "vite.config.ts"],
   make: async (outDir) => {
+    // Loaded only when there is something to build, so that a start need not wait for it.
+    const vite = await import("vite");
     const options = { configFile: join(root, "vite.config.ts"), logLevel: "warn", build: { outDir } } as const;
-    await buildWithVite(options);
+    await vite.build(options);
   },
 };
 
@@ -40,6 +42,12 @@ const worker: Product = {
     });
     if (result.status !== 0) throw new Error(`The Worker does not build:\n${result.stdout}${result.stderr}`);
   },
+};
+
+const local: Product = {
+  name: "local",
+  sources: ["package-lock.json", "scripts/configuration.ts", "workers/directory/migrations", "wrangler.toml"],
+  make: (outDir) => writeConfiguration(root, outDir),
 };
 
 function* files(path: string): Generator<string> {
@@ -78,7 +86,7 @@ async function make({ name, sources, make }: Product, force: boolean): Promise<b
 /** Brings dist/ up to date and says which products were made anew. */
 export async function build({ force = false }: { readonly force?: boolean } = {}): Promise<readonly string[]> {
   const made: string[] = [];
-  for (const product of [ui, worker]) if (await make(product, force)) made.push(product.name);
+  for (const product of [ui, worker, local]) if (await make(product, force)) made.push(product.name);
   return made;
 }
 

@@ -1,16 +1,15 @@
-// Runs the built Worker in the real runtime on this machine, with its state on disk. It reads wrangler.toml, so that bindings
-// are described once, and changes only what a runtime without jurisdictions and without secrets needs.
+// Runs the built Worker in the real runtime on this machine, with its state on disk. Its options are what wrangler.toml says, so that bindings are
+// described once; it changes only what a runtime without jurisdictions and without secrets needs.
 
 import { type ChildProcess, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { convertV4MiniflareOptions, Log, LogLevel, Miniflare, type V4WorkerOptions } from "miniflare";
-import { unstable_getMiniflareWorkerOptions, unstable_readConfig, unstable_splitSqlQuery } from "wrangler";
+import { type Configuration, readConfiguration } from "./configuration.ts";
 
 const root = join(import.meta.dirname, "..");
-const config = join(root, "wrangler.toml");
 
 const FILES = "files";
 
@@ -86,23 +85,23 @@ function tokenSecret(state: string): string {
   return readFileSync(path, "utf8");
 }
 
-/** Applies what is missing, in order, each migration in one transaction; the bookkeeping table is wrangler's own. */
-async function migrate(miniflare: Miniflare): Promise<void> {
-  const [binding] = unstable_readConfig({ config }).d1_databases;
-  if (binding?.migrations_dir === undefined) throw new Error("wrangler.toml names no migrations_dir");
-  const folder = join(root, binding.migrations_dir);
-  const database = await miniflare.getD1Database(binding.binding);
-  await database.exec(
-    "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
-  );
-  const { results } = await database.prepare("SELECT name FROM d1_migrations").all<{ name: string }>();
-  const applied = new Set(results.map(({ name }) => name));
-  const names = readdirSync(folder).filter((name) => name.endsWith(".sql") && !applied.has(name));
-  for (const name of names.sort()) {
-    const statements = unstable_splitSqlQuery(readFileSync(join(folder, name), "utf8"));
-    const record = database.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name);
-    await database.batch([...statements.map((statement) => database.prepare(statement)), record]);
-  }
+/**
+ * A neighbour of the Worker that applies the migrations when it is asked at `host`: Miniflare's own way to a database from out here starts a thread
+ * and takes as long as the whole runtime.
+ */
+function besideDatabase(
+  { d1Databases = {} }: V4WorkerOptions,
+  { binding, migrations }: Configuration["directory"],
+  host: string,
+): V4WorkerOptions {
+  return {
+    name: "migrations",
+    modules: [{ type: "ESModule", path: join(import.meta.dirname, "migrate.mjs") }],
+    modulesRoot: import.meta.dirname,
+    d1Databases,
+    bindings: { BINDING: binding, MIGRATIONS: JSON.stringify(migrations) },
+    routes: [`${host}/*`],
+  };
 }
 
 /**
@@ -146,7 +145,8 @@ function watchRuntime() {
 function copyOf(dist: string, state: string): string {
   const copy = join(state, "built");
   rmSync(copy, { recursive: true, force: true });
-  for (const product of ["ui", "worker"]) cpSync(join(dist, product), join(copy, product), { recursive: true });
+  for (const product of ["ui", "worker", "local"])
+    cpSync(join(dist, product), join(copy, product), { recursive: true });
   return copy;
 }
 
@@ -164,25 +164,30 @@ export async function serve(options: ServeOptions): Promise<Server> {
   mkdirSync(state, { recursive: true, mode: 0o700 });
   const held = lock(state);
   const built = copyOf(options.dist ?? join(root, "dist"), state);
-  const { workerOptions } = unstable_getMiniflareWorkerOptions(config);
-  const { bindings = {}, assets } = workerOptions as { bindings?: Record<string, string>; assets?: object };
-  if (requestsPerMinute === Number.POSITIVE_INFINITY) workerOptions.ratelimits = {};
+  const { worker, directory } = readConfiguration(join(built, "local"));
+  const { bindings = {}, assets } = worker as { bindings?: Record<string, string>; assets?: object };
+  if (requestsPerMinute === Number.POSITIVE_INFINITY) worker.ratelimits = {};
   else if (requestsPerMinute !== undefined) {
-    for (const { simple } of Object.values(workerOptions.ratelimits ?? {})) simple.limit = requestsPerMinute;
+    for (const { simple } of Object.values(worker.ratelimits ?? {})) simple.limit = requestsPerMinute;
   }
   const sends = String(sendsPerSecond);
   const rate = sendsPerSecond === undefined ? {} : { SENDS_PER_SECOND: sends, SENDS_BURST: sends };
   const operator = operatorSecret === undefined ? {} : { OPERATOR_SECRET: operatorSecret };
+  // Nobody else can guess it.
+  const host = `${randomBytes(16).toString("hex")}.localhost`;
   const runtime = watchRuntime();
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
-      workers: besideFiles({
-        ...workerOptions,
-        modules: [{ type: "ESModule", path: join(built, "worker/index.js") }],
-        modulesRoot: join(built, "worker"),
-        assets: { ...assets, directory: join(built, "ui") },
-        bindings: { ...bindings, ...rate, ...operator, RESIDENCY: residency, TOKEN_SECRET: tokenSecret(state) },
-      }),
+      workers: [
+        ...besideFiles({
+          ...worker,
+          modules: [{ type: "ESModule", path: join(built, "worker/index.js") }],
+          modulesRoot: join(built, "worker"),
+          assets: { ...assets, directory: join(built, "ui") },
+          bindings: { ...bindings, ...rate, ...operator, RESIDENCY: residency, TOKEN_SECRET: tokenSecret(state) },
+        }),
+        besideDatabase(worker, directory, host),
+      ],
       host: port === 0 ? "127.0.0.1" : "localhost",
       port,
       cf: false,
@@ -210,7 +215,8 @@ export async function serve(options: ServeOptions): Promise<Server> {
   try {
     const ready = await miniflare.ready;
     held.note(runtime.pid);
-    await migrate(miniflare);
+    const migrated = await miniflare.dispatchFetch(`http://${host}/`);
+    if (!migrated.ok) throw new Error(`The migrations failed with ${migrated.status}: ${await migrated.text()}`);
     return {
       url: port === 0 ? ready.origin : `http://localhost:${ready.port}`,
       get workerdPid() {

@@ -10,6 +10,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 
 const START = join(import.meta.dirname, "../../scripts/start.ts");
+/** What was compiled for one start need not be compiled for the next. */
+const NODE_COMPILE_CACHE = join(import.meta.dirname, "../../node_modules/.cache/node");
 
 export interface Circumstances {
   /** A command that the server is started by. */
@@ -99,6 +101,7 @@ export class RealServer {
     const [program = "", ...args] = [...under, ...start];
     const child = spawn(program, args, {
       env: {
+        NODE_COMPILE_CACHE,
         ...process.env,
         PORT: String(this.port),
         KUVERT_STATE: this.state,
