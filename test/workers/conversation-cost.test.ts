@@ -1,7 +1,7 @@
 // What a message costs in the object's SQLite, counted by the platform's own measure, and that a sweep finds what is due without looking
 // through everything.
 
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { randomBytes } from "../../schemas/bytes.ts";
 import { Log } from "../../workers/conversation/log.ts";
@@ -138,22 +138,6 @@ describe("a sweep", () => {
       expect(log.nextExpiry()).toBe(7);
       log.forget(301, 500);
       expect(log.nextExpiry()).toBeNull();
-    });
-  });
-
-  test("X43: a log of an older build keeps every timer", async () => {
-    const room = await Room.found();
-    await inLog(room, (log, sql) => {
-      for (let n = 0; n < 300; n++) log.append(draft(n === 200 ? 40 : n % 2 === 0 ? 1_000 + n : null));
-      sql.exec("DROP TABLE expiries");
-      sql.exec("CREATE INDEX log_expiry ON log (expires_at) WHERE expires_at IS NOT NULL AND bytes IS NOT NULL");
-    });
-    await evictDurableObject(room.stub);
-    await inLog(room, (log, sql) => {
-      expect(sql.exec("SELECT name FROM sqlite_master WHERE name = 'log_expiry'").toArray()).toEqual([]);
-      expect(log.nextExpiry()).toBe(40);
-      log.expire(40, 500);
-      expect(log.nextExpiry()).toBe(1_000);
     });
   });
 

@@ -179,18 +179,6 @@ describe("decrees", () => {
     expect(await charterOf(owner.tenant, conversation)).toEqual({ revision: 2, policy, suspended: 0 });
   });
 
-  test("H52: a conversation of an older build goes on by its policy until the next decree", async () => {
-    const room = await Room.found();
-    await runInDurableObject(room.stub, (_, { storage: { sql } }) => {
-      sql.exec("DROP TABLE decree");
-      sql.exec("UPDATE charter SET policy = ?", JSON.stringify(policy));
-    });
-    await evictDurableObject(room.stub);
-    expect(await charterOf(room.tenant, room.conversation)).toEqual({ revision: 0, policy, suspended: 0 });
-    await room.stub.adopt({ residency: "eu", decree: room.decree });
-    expect((await charterOf(room.tenant, room.conversation))?.policy).toEqual(DEFAULT_POLICY);
-  });
-
   test.each(["conversation", "mailbox"])("R7: a %s refuses a decree of another residency", async (kind) => {
     const home = { tenant: newId<TenantId>(), residency: "eu" as const };
     const adopt = { residency: "global" as const, decree: { revision: 1, policy, suspended: true } };

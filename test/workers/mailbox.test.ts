@@ -197,24 +197,6 @@ describe("queue", () => {
     expect(rows.map(({ generation }) => generation)).toEqual([2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
-  test("D34: what an earlier build kept, one welcome to a conversation, is found as before", async () => {
-    const { room, who, mailbox } = await open();
-    const conversation = newId<ConversationId>();
-    await runInDurableObject(mailbox, (_, { storage }) => {
-      storage.sql.exec("DROP TABLE welcomes");
-      storage.sql.exec(`CREATE TABLE welcomes (
-        device TEXT NOT NULL, conversation TEXT NOT NULL, n INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL, bytes BLOB,
-        PRIMARY KEY (device, conversation))`);
-      const row = [who.device, conversation, 1, 7, new Uint8Array(32), utf8("welcome 7")];
-      storage.sql.exec("INSERT INTO welcomes VALUES (?, ?, ?, ?, ?, ?)", ...row);
-    });
-    await evictDurableObject(mailbox);
-    expect(await found(room, who)).toEqual([7]);
-    await mailbox.welcome({ devices: [who.device], ...welcome(conversation, 9, 1) });
-    await evictDurableObject(mailbox);
-    expect(await found(room, who)).toEqual([7, 9]);
-  });
-
   test("D35: a welcome for a device that is not this member's is passed over", async () => {
     const { room, who, mailbox } = await open();
     await mailbox.welcome({ devices: [newId(), who.device], ...welcome(newId()) });

@@ -15,13 +15,11 @@ export interface Founding {
   readonly creator: Who;
 }
 
-// A charter of an older build has its policy beside the founding, from a token of unknown age: any decree is newer
 const TABLES = `
-  CREATE TABLE IF NOT EXISTS charter (one INTEGER PRIMARY KEY CHECK (one = 1), founding TEXT NOT NULL, policy TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS charter (one INTEGER PRIMARY KEY CHECK (one = 1), founding TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS decree (
     one INTEGER PRIMARY KEY CHECK (one = 1), revision INTEGER NOT NULL, policy TEXT NOT NULL, suspended INTEGER NOT NULL
-  );
-  INSERT OR IGNORE INTO decree SELECT 1, 0, policy, 0 FROM charter;`;
+  );`;
 
 const NO_DECREE: Decree = { revision: -1, policy: DEFAULT_POLICY, suspended: false };
 
@@ -67,7 +65,7 @@ export class Charter {
       if (member === founding.creator.member && device === founding.creator.device) return false;
       throw new Refusal("conflict");
     }
-    this.#sql.exec("INSERT INTO charter VALUES (1, ?, ?)", JSON.stringify(founding), JSON.stringify(this.policy));
+    this.#sql.exec("INSERT INTO charter VALUES (1, ?)", JSON.stringify(founding));
     this.#founding = founding;
     return true;
   }

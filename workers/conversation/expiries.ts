@@ -10,12 +10,6 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS expiries (block INTEGER PRIMARY KEY, at INTEGER NOT NULL);
   CREATE INDEX IF NOT EXISTS expiries_by_time ON expiries (at);`;
 
-// What an older build kept instead
-const OLD_INDEX = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = 'log_expiry'";
-const REPLACE_OLD_INDEX = `
-  DROP INDEX log_expiry;
-  INSERT INTO expiries SELECT seq / ${BLOCK}, min(expires_at) FROM log WHERE expires_at IS NOT NULL AND bytes IS NOT NULL GROUP BY 1;`;
-
 /** The expiries of one log. Every time here is that of an envelope that still has its bytes. */
 export class Expiries {
   readonly #sql: SqlStorage;
@@ -26,7 +20,6 @@ export class Expiries {
   constructor(sql: SqlStorage) {
     this.#sql = sql;
     sql.exec(TABLES);
-    if (sql.exec(OLD_INDEX).toArray().length > 0) sql.exec(REPLACE_OLD_INDEX);
   }
 
   /** Forgets what it remembers, after a transaction that was rolled back. */

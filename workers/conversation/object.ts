@@ -335,7 +335,7 @@ export class ConversationObject extends DurableObject<Env> {
     if (effect.kind === "nudge") await mailbox.nudge({ kind: "conversation", conversation, seq: effect.seq });
     else if (effect.kind === "removed") await mailbox.nudge({ kind: "removed", conversation });
     else if (parcel !== null) {
-      const { devices, generation = 0, seq, hash } = effect;
+      const { devices, generation, seq, hash } = effect;
       await mailbox.welcome({ devices: [...devices], conversation, generation, seq, hash, bytes: parcel });
     }
   }

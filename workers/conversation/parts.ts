@@ -16,8 +16,8 @@ export type MailboxEffect = { readonly member: MemberId } & (
   | {
       readonly kind: "welcome";
       readonly devices: readonly DeviceId[];
-      /** Of the group; an earlier build did not write it down. */
-      readonly generation?: number;
+      /** Of the group. */
+      readonly generation: number;
       readonly seq: number;
       readonly hash: Uint8Array;
     }

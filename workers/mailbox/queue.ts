@@ -44,24 +44,13 @@ const TABLES = `
     hash BLOB NOT NULL, bytes BLOB, PRIMARY KEY (device, conversation, generation)
   );`;
 
-// Before there were generations in it, a mailbox kept one welcome to a conversation: it counts as one to the first
-const OLD_TABLE =
-  "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'welcomes' AND sql NOT LIKE '%generation%'";
-const SET_OLD_ASIDE = "ALTER TABLE welcomes RENAME TO old_welcomes";
-const TAKE_OLD_OVER = `
-  INSERT INTO welcomes SELECT device, conversation, 0, n, seq, hash, bytes FROM old_welcomes;
-  DROP TABLE old_welcomes;`;
-
 /** The queue of one mailbox. Its numbers `n` only ever rise. */
 export class Queue {
   readonly #sql: SqlStorage;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
-    const isOld = sql.exec(OLD_TABLE).toArray().length > 0;
-    if (isOld) sql.exec(SET_OLD_ASIDE);
     sql.exec(TABLES);
-    if (isOld) sql.exec(TAKE_OLD_OVER);
   }
 
   /** Puts a nudge in place of the last one about the same thing. */
