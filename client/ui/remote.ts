@@ -107,24 +107,26 @@ const METHODS: Readonly<Record<Method, true>> = {
   close: true,
 };
 
-/** Calls that wait for their answer; what is called before the engine runs is asked once it does. */
+/** Calls that wait for their answer. What is called before anything is heard of the engine is asked once it runs, and refused where it does not. */
 function createCalls(port: Port) {
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Refusal) => void }>();
-  let early: FromPage[] | null = [];
+  const early: FromPage[] = [];
+  let isHere: boolean | null = null;
   let lastId = 0;
   return {
     call: (method: Method | keyof LockCalls, input: readonly unknown[]): Promise<unknown> =>
       new Promise((resolve, reject) => {
+        if (isHere === false) return reject(new Refusal("unavailable"));
         lastId += 1;
         waiting.set(lastId, { resolve, reject });
         const call = { type: "call", id: lastId, method, input } as const;
-        if (early === null) port.postMessage(call);
+        if (isHere) port.postMessage(call);
         else early.push(call);
       }),
     /** The engine runs. */
     begin: (): void => {
-      for (const call of early ?? []) port.postMessage(call);
-      early = null;
+      isHere = true;
+      for (const call of early.splice(0)) port.postMessage(call);
     },
     answer: (answer: Answer): void => {
       const call = waiting.get(answer.id);
@@ -134,7 +136,8 @@ function createCalls(port: Port) {
     },
     /** The engine went away: nothing in flight will be answered. */
     abandon: (): void => {
-      early = [];
+      isHere = false;
+      early.splice(0);
       for (const { reject } of waiting.values()) reject(new Refusal("unavailable"));
       waiting.clear();
     },
