@@ -59,6 +59,18 @@ function withholding(isHeld: (bytes: Uint8Array) => boolean): {
   return between;
 }
 
+/** A server that never hands out the first welcome that waits. */
+function withoutFirstWelcome(): Tampering {
+  let hidden: number | undefined;
+  return {
+    incoming: (frame) => {
+      if (frame.type !== "welcomes") return [frame];
+      hidden ??= frame.welcomes[0]?.seq;
+      return frame.welcomes.some(({ seq }) => seq === hidden) ? [] : [frame];
+    },
+  };
+}
+
 /** What somebody sees of generations: the lines that say so. */
 async function renewals(person: Person, id: ConversationId): Promise<number> {
   return (await person.lines(id)).filter(({ body }) => body.kind === "renewed").length;
@@ -141,10 +153,15 @@ describe("a device that was away while its group was begun anew", () => {
     await anna.shows(id, ["vorher", "nachher", "auch da"]);
   });
 
-  test("D34, E55: twice meanwhile: it reads what was said before, between and after, each line once and in order, and goes on", async () => {
+  test("D34, E55, E56: twice meanwhile: it reads what was said before, between and after, each line once and in order, and goes on; where a welcome is hidden, one line says so", async () => {
     const { anna, bert, carl, dora, id } = await company.team();
-    const eva = await company.join(anna, "Eva");
-    await bert.close();
+    const [eva, frieda] = [await company.join(anna, "Eva"), await company.join(anna, "Frieda")];
+    await anna.engine.add(id, [frieda.id]);
+    await agree([anna, bert, carl, frieda], id);
+    for (const person of [bert, frieda]) {
+      await person.settled();
+      await person.close();
+    }
     await anna.engine.send(id, "vorher");
     await carl.shows(id, ["vorher"]);
     for (const [newcomer, others] of [
@@ -172,8 +189,18 @@ describe("a device that was away while its group was begun anew", () => {
     expect((await bert.lines(id)).at(-1)?.body.kind).toBe("text");
     await bert.engine.send(id, "auch da");
     for (const person of [anna, bert, carl]) await person.shows(id, [...log, "auch da"]);
-    const rows = await bert.store.scan("groups", { prefix: `${id}/` });
-    expect([...new Set(rows.map(({ key }) => key.split("/")[1]))]).toEqual(["2"]);
+    await frieda.open({ tampering: withoutFirstWelcome() });
+    const readable = [...log.filter((text) => !between.includes(text)), "auch da"];
+    await frieda.shows(id, readable);
+    await agree([anna, bert, carl, dora, eva, frieda], id);
+    const told = (await frieda.lines(id)).map(({ body }) => (body.kind === "text" ? body.text : body.kind));
+    expect(told.slice(told.indexOf("vorher") + 1)).toEqual([...["missed", "renewed", "added"], ...readable.slice(1)]);
+    await frieda.engine.send(id, "ich auch");
+    await anna.shows(id, [...log, "auch da", "ich auch"]);
+    for (const person of [bert, frieda]) {
+      const rows = await person.store.scan("groups", { prefix: `${id}/` });
+      expect([...new Set(rows.map(({ key }) => key.split("/")[1]))]).toEqual(["2"]);
+    }
   });
 });
 
