@@ -143,8 +143,8 @@ describe("the network may do what it likes", () => {
     for (const ciphertexts of wire.sent.values()) expect(ciphertexts.size).toBe(1);
   });
 
-  for (const lost of ["send", "echo"] as const) {
-    test(`N23, C2: a ${lost} that vanishes on a socket that lives: sent again by itself with the same bytes, stored once`, async () => {
+  for (const lost of ["a send", "an echo"] as const) {
+    test(`N23, C2: ${lost} lost on a socket that lives: sent again by itself with the same bytes, stored once`, async () => {
       const { anna, bert, id } = await three();
       const wire = new Wire();
       const clock = new LeapingClock();
@@ -154,9 +154,9 @@ describe("the network may do what it likes", () => {
         if (now) isArmed = false;
         return now;
       };
-      const incoming = (frame: Incoming) => (frame.type === "envelopes" && vanishes("echo") ? [] : [frame]);
+      const incoming = (frame: Incoming) => (frame.type === "envelopes" && vanishes("an echo") ? [] : [frame]);
       const outgoing = (frame: ClientFrame): readonly ClientFrame[] =>
-        frame.type === "send" && vanishes("send") ? wire.note(frame).slice(1) : wire.note(frame);
+        frame.type === "send" && vanishes("a send") ? wire.note(frame).slice(1) : wire.note(frame);
       await anna.settled();
       await anna.reopen({ clock, tampering: { incoming, outgoing } });
       await anna.settled();
