@@ -6,6 +6,7 @@ import {
   ConversationId,
   DeviceId,
   GrantId,
+  HandoverId,
   InviteId,
   LinkId,
   MemberId,
@@ -123,6 +124,8 @@ export const DeviceSummary = v.strictObject({
   /** Its app lock has seen too many wrong tries, and opens when another of its member's devices releases it. */
   lockedOut: v.boolean(),
   kind: v.nullable(DeviceKind),
+  /** The permission of a sibling, or of a recovery, that has let it in; null when it came with its member. */
+  admittedBy: v.nullable(GrantId),
 });
 /** A new name for an own device, or what it is. */
 export const DevicePatch = v.union([v.strictObject({ name: Name }), v.strictObject({ kind: DeviceKind })]);
@@ -183,8 +186,12 @@ export const RefusalAnswer = v.strictObject({
   detail: v.record(v.string(), v.unknown()),
 });
 
-/** Where in a vault an object lies: the sealed backup, or history on its way to another device of the same member. */
-export const Shelf = v.picklist(["backup", "handover"]);
+/** The shelf of one history on its way to another device of the same member: however many there are at once, none knows of another. */
+export type HandoverShelf = `handover.${HandoverId}`;
+const isHandoverShelf = (value: unknown): boolean =>
+  typeof value === "string" && value.startsWith("handover.") && v.is(HandoverId, value.slice("handover.".length));
+/** Where in a vault an object lies: with the sealed backup, or with a history on its way. */
+export const Shelf = v.union([v.literal("backup"), v.custom<HandoverShelf>(isHandoverShelf)]);
 export type Shelf = v.InferOutput<typeof Shelf>;
 /** Header of a stored object: the time in ms by the server's clock from which it may not be given out any more. */
 export const EXPIRES_AT_HEADER = "kuvert-expires-at";

@@ -34,6 +34,10 @@ export type LinkId = v.InferOutput<typeof LinkId>;
 export const VaultId = id("VaultId");
 export type VaultId = v.InferOutput<typeof VaultId>;
 
+/** Names one handover of history to another device; derived from the history's key. */
+export const HandoverId = id("HandoverId");
+export type HandoverId = v.InferOutput<typeof HandoverId>;
+
 /** A new random id of the wanted kind. None begins with a dash: people type the beginning of an id, and a command line takes a dash for an option. */
 export function newId<
   Id extends TenantId | MemberId | DeviceId | ConversationId | InviteId | VaultId | GrantId | PasskeyId,

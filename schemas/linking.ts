@@ -29,7 +29,7 @@ export const LinkHandover = v.strictObject({
   member: v.strictObject({ id: MemberId, name: Name, role: Role }),
   identityKeys: v.strictObject({ publicKey: bytesOf(32), privateKey: bytesOf(32) }),
   grant: v.strictObject({ id: GrantId, by: DeviceId, expiresAt: Time, signature: bytesOf(64) }),
-  /** Opens the history on the shelf "handover" of the vault; null when none is handed over. */
+  /** Opens the history on its shelf of the vault, which it names; null when none is handed over. */
   history: v.nullable(bytesOf(32)),
   /** What of the recovery phrase a device needs to keep the sealed backup; null when there is no phrase. */
   recovery: v.nullable(v.strictObject({ lookup: RecoveryId, backupKey: bytesOf(32) })),

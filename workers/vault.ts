@@ -10,12 +10,15 @@ import {
   holdsObject,
   listAllOf,
   listExpired,
+  listExpiredOf,
   listObjects,
   release,
   reserve,
   type VaultRow,
 } from "./directory/vault-objects.ts";
 import type { Env } from "./env.ts";
+import { reach } from "./reach.ts";
+import { mailboxStub } from "./residency.ts";
 import { traceBug } from "./trace.ts";
 
 /** Whose vault. */
@@ -34,7 +37,7 @@ interface Address {
 export type Expected = string | null | undefined;
 
 /**
- * Stores an object and returns its tag. `expiresAt` in ms: from then on it is gone.
+ * Stores an object and returns its tag. `expiresAt` in ms: from then on it is gone. On a handover's shelf nothing lies longer than a day.
  * @throws {Refusal} too_large; quota — no room left in this member's vault; conflict — not what was `expected`, or the id lies on
  * another shelf; unavailable
  */
@@ -54,10 +57,14 @@ export async function putObject(
   const key = keyOf(owner, id);
   if (expected !== undefined) await assertExpected(env, key, expected);
   const room = { member, shelf, id, now };
-  if (!(await reserve(tenant, env.DIRECTORY, { ...room, size: bytes.length, expiresAt }))) {
+  const kept = await reserve(tenant, env.DIRECTORY, { ...room, size: bytes.length, expiresAt });
+  if (kept === undefined) {
     throw new Refusal((await holdsObject(tenant, env.DIRECTORY, { member, id })) ? "conflict" : "quota");
   }
-  const customMetadata = { expiresAt: String(expiresAt) };
+  // Before there is a byte that would have to go
+  const goesAt = kept.expiresAt;
+  if (goesAt !== null) await reach(async () => mailboxStub(env, owner).expire(goesAt));
+  const customMetadata = { expiresAt: String(goesAt) };
   const stored = await bucket(() => env.VAULT.put(key, bytes, { ...conditionOf(expected), customMetadata }));
   if (stored !== null) return stored.etag;
   // Somebody else was faster: the row must tell of what they stored
@@ -96,6 +103,16 @@ export async function deleteObject(env: Env, owner: Owner, { shelf, id }: Addres
 export async function emptyVault(env: Env, owner: Owner, until: number): Promise<void> {
   const { tenant, member } = owner;
   await destroy(env, owner, await listAllOf(tenant, env.DIRECTORY, { member, until }));
+}
+
+/** Destroys what has expired in a member's vault by `now` (ms). May be repeated. @throws {Refusal} unavailable */
+export async function destroyExpired(env: Env, owner: Owner, now: number): Promise<void> {
+  const { tenant, member } = owner;
+  for (;;) {
+    const ids = await listExpiredOf(tenant, env.DIRECTORY, { member, now });
+    if (ids.length === 0) return;
+    await destroy(env, owner, ids);
+  }
 }
 
 /** Destroys what has expired in a tenant's vaults, some at a time. May be repeated. @throws {Refusal} unavailable */

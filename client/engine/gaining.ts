@@ -8,7 +8,7 @@ import type { DoorOptions } from "./api.ts";
 import type { Clock } from "./clock.ts";
 import { late } from "./late.ts";
 import { type Entered, loadEntered, saveEntered } from "./linking/entered.ts";
-import { type Handing, loadHanding } from "./linking/handing.ts";
+import { type Handing, loadHanding, saveHanding } from "./linking/handing.ts";
 import type { Showing } from "./linking/linking.ts";
 import { giveUpHistory, isHistoryPending } from "./linking/pending.ts";
 import type { AccountRecord } from "./records.ts";
@@ -129,9 +129,9 @@ export class Gaining {
   async resume(giver: Giver): Promise<void> {
     const handing = this.#handing;
     if (handing === null) return;
-    if (handing.sealed) {
+    if (handing.state !== "uploading") {
       this.#handing = null;
-      return (await loadLinking()).tidy({ ...this.#options, giver, handing });
+      return (await loadLinking()).settle({ ...this.#options, giver, handing });
     }
     this.#show({ kind: "handing", name: handing.name, done: 0, total: 0 });
     await this.#guard(() => this.#deliver(giver, handing, false));
@@ -189,19 +189,33 @@ export class Gaining {
 
   /** Calls off what is under way, and shows nothing any more. A device that is in already goes on without what has not arrived of its history. */
   async cancel(): Promise<void> {
-    const [cancel, entered] = [this.#cancel, this.#entered];
+    const [cancel, entered, handing] = [this.#cancel, this.#entered, this.#handing];
     const isArriving = this.#view?.kind === "arriving";
     this.#cancel = null;
     this.#offer = null;
     this.#handing = null;
     this.#show(null);
-    if (isArriving) await giveUpHistory(this.#options.store);
+    // It is destroyed as soon as what is under way has come to an end, or when this profile is next opened
+    if (handing !== null) await saveHanding(this.#options.store, { ...handing, state: "dropped" });
+    if (isArriving) await this.#decline();
     else {
       this.#following = null;
       await this.forget();
     }
     if (cancel !== null) await cancel();
     else if (entered !== null && !isArriving) await this.#leave(entered);
+  }
+
+  /** Goes without what has not arrived of a history. */
+  async #decline(): Promise<void> {
+    const { door, store, clock } = this.#options;
+    try {
+      await (await loadLinking()).declineHistory({ ...door, store, clock });
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      // The vault destroys it in time
+      await giveUpHistory(store);
+    }
   }
 
   /** Calls off a code that has only just been found in the profile. */

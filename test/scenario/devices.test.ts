@@ -11,7 +11,14 @@ import { packMembership } from "../../client/engine/backup/membership.ts";
 import { sign } from "../../client/engine/group/device-keys.ts";
 import { KeyLog } from "../../client/engine/key-log.ts";
 import { linkKeys, readCode } from "../../client/engine/linking/code.ts";
-import { endHistory, fetchHistory, handOver, sealHistory, takeOver } from "../../client/engine/linking/hand-over.ts";
+import {
+  endHistory,
+  fetchHistory,
+  handOver,
+  sealHistory,
+  shelfOf,
+  takeOver,
+} from "../../client/engine/linking/hand-over.ts";
 import { enterCode, showCode, takeCode } from "../../client/engine/linking/linking.ts";
 import { isHistoryPending } from "../../client/engine/linking/pending.ts";
 import type { AccountRecord } from "../../client/engine/records.ts";
@@ -21,6 +28,7 @@ import { createEnrolment } from "../../client/engine/recovery/recovery.ts";
 import { Safekeeping } from "../../client/engine/safekeeping.ts";
 import { createTokens } from "../../client/engine/token.ts";
 import { createVault } from "../../client/engine/vault.ts";
+import { randomBytes } from "../../schemas/bytes.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import type { Company, Person } from "../support/company.ts";
 import { eachWithCompany } from "../support/hooks.ts";
@@ -250,8 +258,9 @@ describe("linking", () => {
     const [answered, digits] = await Promise.all([showing.answered(), entering.agreed()]);
     expect(answered).toEqual({ name: "Phone", digits });
 
-    const vault = createVault({ ...door(), tokens, shelf: "handover" });
-    const history = await sealHistory({ store: anna.store, vault, now: Date.now }, account);
+    const history = randomBytes(32);
+    const vault = createVault({ ...door(), tokens, shelf: shelfOf(history) });
+    await sealHistory({ store: anna.store, vault, now: Date.now }, account, history);
     await endHistory({ vault, now: Date.now }, history);
     await handOver(showing, account, { history, recovery: null, now: Date.now() });
     const phone = company.person("Anna's phone");
@@ -280,8 +289,9 @@ describe("linking", () => {
     const showing = await showCode({ ...door(), tokens });
     const entering = await enter(showing.code);
     await Promise.all([showing.answered(), entering.agreed()]);
-    const vault = createVault({ ...door(), tokens, shelf: "handover" });
-    const history = await sealHistory({ store: anna.store, vault, now: Date.now }, account);
+    const history = randomBytes(32);
+    const vault = createVault({ ...door(), tokens, shelf: shelfOf(history) });
+    await sealHistory({ store: anna.store, vault, now: Date.now }, account, history);
     await endHistory({ vault, now: Date.now }, history);
     await handOver(showing, account, { history, recovery: null, now: Date.now() });
     const phone = company.person("Anna's phone");

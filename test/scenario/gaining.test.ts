@@ -7,17 +7,21 @@ import { loadAccount } from "../../client/engine/account.ts";
 import { createDoor } from "../../client/engine/api.ts";
 import { sign } from "../../client/engine/group/device-keys.ts";
 import { loadEntered } from "../../client/engine/linking/entered.ts";
+import { loadHanding } from "../../client/engine/linking/handing.ts";
 import { isHistoryPending } from "../../client/engine/linking/pending.ts";
 import { createTokens } from "../../client/engine/token.ts";
-import { createVault } from "../../client/engine/vault.ts";
+import { createVault, type Vault } from "../../client/engine/vault.ts";
 import type { LinkingView, SafekeepingView } from "../../client/engine/view.ts";
-import { type ConversationId, type MemberId, newId } from "../../schemas/ids.ts";
+import type { HandoverShelf } from "../../schemas/api.ts";
+import { randomBytes } from "../../schemas/bytes.ts";
+import { type ConversationId, type HandoverId, type MemberId, newId, type VaultId } from "../../schemas/ids.ts";
 import { LIMITS } from "../../schemas/policy.ts";
-import type { Company, Opening, Person } from "../support/company.ts";
+import type { Company, Person } from "../support/company.ts";
 import { eachWithCompany } from "../support/hooks.ts";
 import { LeapingClock } from "../support/leaping-clock.ts";
 import { outcome, Profiles } from "../support/profiles.ts";
 import type { RealServer } from "../support/real-server.ts";
+import { contentsOf } from "../support/server-files.ts";
 
 const PATIENCE = { timeout: 20_000, interval: 50 };
 let server: RealServer;
@@ -27,6 +31,17 @@ eachWithCompany((fresh, its) => {
   company = fresh;
   server = its;
 });
+
+/** The shelves that a history was put on before the eyes of this file. */
+const shelves = new Set<HandoverShelf>();
+
+/** Whether a request puts something onto the shelf of a handover. */
+function isUpload(method: string, path: string): boolean {
+  const [, shelf] = /^\/api\/vault\/(handover\.[\w-]{22})\//.exec(path) ?? [];
+  if (method !== "PUT" || shelf === undefined) return false;
+  shelves.add(shelf as HandoverShelf);
+  return true;
+}
 
 async function talk(): Promise<{ anna: Person; bert: Person; id: ConversationId; said: string[] }> {
   const { anna, bert, id } = await company.pair();
@@ -85,7 +100,7 @@ describe("linking", () => {
     let cuts = 0;
     await anna.reopen({
       beforeRequest: async (method, path) => {
-        if (method === "PUT" && path.startsWith("/api/vault/handover/") && cuts++ === 1) throw new TypeError("cut off");
+        if (isUpload(method, path) && cuts++ === 1) throw new TypeError("cut off");
       },
     });
     await anna.settled();
@@ -128,9 +143,9 @@ describe("linking", () => {
   });
 
   /** Anna shows a code and an empty phone has entered it; both show the digits. */
-  async function compared(anna: Person, opening: Opening = {}) {
-    const phone = company.person("Anna's phone");
-    await phone.open(opening);
+  async function compared(anna: Person, name = "Anna's phone") {
+    const phone = company.person(name);
+    await phone.open();
     await anna.engine.offerLink();
     const { code } = await shown(anna, "shown");
     const linked = phone.engine.link({ code, deviceName: "Phone" }).catch((error: unknown) => error);
@@ -258,7 +273,7 @@ describe("linking", () => {
     let puts = 0;
     await anna.reopen({
       beforeRequest: async (method, path) => {
-        if (method === "PUT" && path.startsWith("/api/vault/handover/") && puts++ === 1) await going;
+        if (isUpload(method, path) && puts++ === 1) await going;
       },
     });
     await anna.settled();
@@ -281,8 +296,8 @@ describe("linking", () => {
     return { phone, linked, handed };
   }
 
-  /** What lies on the shelf that history is handed over by. */
-  async function onTheWay({ store, server: at }: Person): Promise<number> {
+  /** A shelf of this member's vault. */
+  async function vaultOf({ store, server: at }: Person, shelf: HandoverShelf): Promise<Vault> {
     const account = await loadAccount(store);
     if (account === undefined) throw new Error("no account");
     const tokens = createTokens({
@@ -291,7 +306,20 @@ describe("linking", () => {
       device: account.device,
       sign: (payload) => sign(account.signatureKeys.privateKey, payload),
     });
-    return (await createVault({ server: at, tokens, shelf: "handover" }).list()).length;
+    return createVault({ server: at, tokens, shelf });
+  }
+
+  /** What lies of this member on the shelves that histories were put on. */
+  async function onTheWay(person: Person): Promise<number> {
+    expect(shelves.size).toBeGreaterThan(0);
+    const lying = [...shelves].map(async (shelf) => (await vaultOf(person, shelf)).list());
+    return (await Promise.all(lying)).flat().length;
+  }
+
+  /** What a profile remembers of handovers that are not over. */
+  async function traces({ store }: Person): Promise<readonly string[]> {
+    const rows = await store.scan("meta", { prefix: "hand" });
+    return rows.map(({ key }) => key);
   }
 
   test("G40, P8: closed in the middle on both sides, the upload and the arrival go on by themselves when they are opened again", async () => {
@@ -323,7 +351,8 @@ describe("linking", () => {
       beforeWrite: async () => {
         if (dying-- <= 0) throw new Error("the process is dead");
       },
-      beforeRequest: async () => {
+      beforeRequest: async (method, path) => {
+        isUpload(method, path);
         if (dying < 0) await new Promise(() => undefined);
       },
     });
@@ -351,7 +380,7 @@ describe("linking", () => {
     void handed;
   });
 
-  test("G40, P9: called off in the middle, on either side, the new device goes on without its history", async () => {
+  test("G40, P9, S41: called off in the middle, on either side, the new device goes on without its history", async () => {
     const { anna, bert, id } = await talk();
     const { go, begun } = await slowUpload(anna);
     const { phone, linked, handed } = await confirmed(anna, begun);
@@ -364,6 +393,7 @@ describe("linking", () => {
     await bert.engine.send(id, "willkommen");
     await phone.shows(id, ["willkommen"]);
     expect(await onTheWay(phone)).toBe(0);
+    expect(await traces(anna)).toEqual([]);
     await phone.close();
 
     const second = await slowUpload(anna);
@@ -373,8 +403,120 @@ describe("linking", () => {
     await other.settled();
     second.go();
     await shown(anna, "handed");
+    expect(await onTheWay(anna)).toBe(0);
+    expect(await traces(anna)).toEqual([]);
     await bert.engine.send(id, "noch einmal");
     await expect.poll(() => other.texts(id), PATIENCE).toContain("noch einmal");
+  });
+
+  test("S41: a handover that was called off just before the tab was closed is destroyed when it is opened again", async () => {
+    const { anna, id } = await talk();
+    const { begun } = await slowUpload(anna);
+    const { phone, linked } = await confirmed(anna, begun);
+    await anna.engine.cancelLink();
+    await anna.reopen();
+    await linked;
+    await phone.settled();
+    await phone.shows(id, []);
+    await expect.poll(() => traces(anna), PATIENCE).toEqual([]);
+    expect(await onTheWay(anna)).toBe(0);
+    expect(anna.engine.snapshot().linking).toBeNull();
+  });
+
+  test("S41: an end whose answer was lost is said again, and takes nothing away", async () => {
+    const { anna, id, said } = await talk();
+    let lost = 0;
+    await anna.reopen({
+      fetch: async (input, init) => {
+        const answer = await fetch(input, init);
+        // The last thing that is put there says that it is whole
+        if (isUpload(init?.method ?? "GET", new URL(String(input)).pathname)) {
+          const handing = await loadHanding(anna.store);
+          if (handing?.state === "sealed" && lost++ === 0) throw new TypeError("cut off");
+        }
+        return answer;
+      },
+    });
+    await anna.settled();
+    const phone = await company.link(anna, "Anna's phone");
+    expect(lost).toBeGreaterThan(0);
+    await phone.shows(id, said);
+    await shown(anna, "handed");
+    expect(await traces(anna)).toEqual([]);
+  });
+
+  test("S40: two devices of one member hand over at the same time, and each new one gets its whole history", async () => {
+    const { anna, id, said } = await talk();
+    const phone = await company.link(anna, "Anna's phone");
+    await phone.shows(id, said);
+    const { go, begun } = await slowUpload(anna);
+    const { phone: tablet, linked } = await confirmed(anna, begun, "Anna's tablet");
+    const before = shelves.size;
+    await phone.reopen({ beforeRequest: async (method, path) => void isUpload(method, path) });
+    await phone.settled();
+    const laptop = await company.link(phone, "Anna's laptop");
+    await laptop.shows(id, said);
+    await shown(phone, "handed");
+    expect(shelves.size).toBe(before + 1);
+    go();
+    await linked;
+    await tablet.shows(id, said);
+    await shown(anna, "handed");
+    expect(await onTheWay(anna)).toBe(0);
+    expect(await anna.engine.devices()).toHaveLength(4);
+  });
+
+  test("S40: a device that comes in by a sibling's yes is not taken for one's own", async () => {
+    const { anna, id, said } = await talk();
+    const phone = await company.link(anna, "Anna's phone");
+    let cut = true;
+    await anna.reopen({
+      beforeRequest: async (method, path) => {
+        isUpload(method, path);
+        if (cut && path.endsWith("/handover")) throw new TypeError("cut off");
+      },
+    });
+    const { phone: tablet } = await compared(anna, "Anna's tablet");
+    const handed = anna.engine.confirmLink().catch((error: unknown) => error);
+    await shown(anna, "handing");
+    await tablet.engine.cancelLink();
+    const laptop = await company.link(phone, "Anna's laptop");
+    await laptop.shows(id, said);
+    cut = false;
+    expect(await handed).toMatchObject({ code: "not_found" });
+    expect(anna.engine.snapshot().linking).toEqual({ kind: "over", code: "not_found" });
+    expect(await traces(anna)).toEqual([]);
+  });
+
+  test("V5, V7: what lies on a handover's shelf is destroyed by the server alone, also when it was killed meanwhile", async () => {
+    const [anna] = (await company.found("Anna")) as [Person];
+    const marker = randomBytes(64);
+    const vault = await vaultOf(anna, `handover.${newId<VaultId>() as string as HandoverId}`);
+    const isThere = () =>
+      [...contentsOf(server.state).values()].some((content) => content.includes(Buffer.from(marker)));
+    await vault.put(newId<VaultId>(), marker, { expiresAt: Date.now() + 10_000 });
+    await anna.close();
+    await server.kill();
+    expect(isThere()).toBe(true);
+    await server.start();
+    await expect.poll(isThere, { timeout: 60_000, interval: 200 }).toBe(false);
+  });
+
+  test("S40: a device hands over to one after the other: a second code waits for the upload, and takes nothing from the first", async () => {
+    const { anna, id, said } = await talk();
+    const { go, begun } = await slowUpload(anna);
+    const { phone, handed } = await confirmed(anna, begun);
+    await expect(anna.engine.offerLink()).rejects.toMatchObject({ code: "conflict", detail: { reason: "handing" } });
+    await phone.close();
+    go();
+    await handed;
+    // The first has fetched nothing yet
+    const tablet = await company.link(anna, "Anna's tablet");
+    await tablet.shows(id, said);
+    await phone.open();
+    await expect.poll(() => phone.engine.snapshot().phase, PATIENCE).toBe("ready");
+    await phone.shows(id, said);
+    expect(await onTheWay(anna)).toBe(0);
   });
 
   test("G3: a history cut off by a crash arrives when the profile is next opened, before anything is shown", async () => {

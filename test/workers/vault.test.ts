@@ -1,10 +1,12 @@
 // The vault through its routes, on the real runtime's R2 and D1: whose it is, how much it holds, when its objects go.
 
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
 import { EXPIRES_AT_HEADER } from "../../schemas/api.ts";
 import { randomBytes } from "../../schemas/bytes.ts";
 import { newId, type VaultId } from "../../schemas/ids.ts";
 import { LIMITS } from "../../schemas/policy.ts";
+import { mailboxStub } from "../../workers/residency.ts";
 import { env, fetchWorker, join, type Person, signIn, signUp } from "./support/people.ts";
 
 const HOUR = 3_600_000;
@@ -25,9 +27,15 @@ const put = (person: Person, id: string, sent: Sent = {}) =>
   ask(person, "PUT", `backup/${id}`, { bytes: randomBytes(100), ...sent });
 const get = (person: Person, id: string, shelf = "backup") => ask(person, "GET", `${shelf}/${id}`);
 const bytesOf = async (response: Response) => new Uint8Array(await response.arrayBuffer());
+const mailboxOf = ({ tenant, member }: Person) => mailboxStub(env, { tenant, member, residency: "eu" });
+const newShelf = () => `handover.${newId<VaultId>()}`;
 const codeOf = async (response: Response) => ((await response.json()) as { code: string }).code;
 const list = async (person: Person, shelf = "backup") =>
-  ((await (await ask(person, "GET", shelf)).json()) as { objects: { id: string; size: number }[] }).objects;
+  (
+    (await (await ask(person, "GET", shelf)).json()) as {
+      objects: { id: string; size: number; expiresAt: number | null }[];
+    }
+  ).objects;
 const keysInBucket = async (person: Person) =>
   (await env.VAULT.list({ prefix: `eu/${person.tenant}/` })).objects.map(({ key }) => key);
 
@@ -57,7 +65,7 @@ describe("vault", () => {
       get(colleague, id),
       get(stranger, id),
       get(owner, newId<VaultId>()),
-      get(owner, id, "handover"),
+      get(owner, id, newShelf()),
     ]);
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([404]));
     expect(new Set(await Promise.all(answers.map((answer) => answer.text()))).size).toBe(1);
@@ -71,7 +79,9 @@ describe("vault", () => {
     expect((await fetchWorker(`/api/vault/backup/${newId<VaultId>()}`)).status).toBe(401);
     const owner = await signUp();
     expect(await codeOf(await put(owner, "..%2Fescape"))).toBe("malformed");
-    expect(await codeOf(await ask(owner, "GET", "elsewhere"))).toBe("malformed");
+    for (const shelf of ["elsewhere", "handover", "handover.", `handover.${"A".repeat(23)}`, `${newShelf()}.x`]) {
+      expect(await codeOf(await ask(owner, "GET", shelf))).toBe("malformed");
+    }
   });
 
   test("V3: an object above the cap is too large, an empty one malformed", async () => {
@@ -153,11 +163,85 @@ describe("vault", () => {
     expect(await codeOf(await put(owner, id, { headers: { [EXPIRES_AT_HEADER]: "1" } }))).toBe("malformed");
   });
 
+  test("V5: it is destroyed when its time has come, with nobody there, and no sooner", async () => {
+    const [owner, id, other] = [await signUp(), newId<VaultId>(), newId<VaultId>()];
+    const at = Date.now() + HOUR;
+    await put(owner, id, { headers: { [EXPIRES_AT_HEADER]: String(at) } });
+    await put(owner, other);
+    const mailbox = mailboxOf(owner);
+    const alarmAt = () => runInDurableObject(mailbox, (_, { storage }) => storage.getAlarm());
+    expect(await alarmAt()).toBe(at);
+    await evictDurableObject(mailbox);
+    const now = vi.spyOn(Date, "now").mockReturnValue(at - 1);
+    try {
+      await runDurableObjectAlarm(mailbox);
+      expect((await keysInBucket(owner)).length).toBe(2);
+      now.mockReturnValue(at);
+      expect(await alarmAt()).toBe(at);
+      await runDurableObjectAlarm(mailbox);
+    } finally {
+      now.mockRestore();
+    }
+    expect(await keysInBucket(owner)).toEqual([`eu/${owner.tenant}/${owner.member}/${other}`]);
+    expect(await alarmAt()).toBeNull();
+  });
+
+  test("V5: an object whose mailbox cannot be told of its time is not stored", async () => {
+    const [owner, id] = [await signUp(), newId<VaultId>()];
+    await runInDurableObject(mailboxOf(owner), (_, { storage }) => {
+      storage.sql.exec("DELETE FROM owner");
+    });
+    const answer = await put(owner, id, { headers: { [EXPIRES_AT_HEADER]: String(Date.now() + HOUR) } });
+    expect(answer.status).toBe(404);
+    expect(await keysInBucket(owner)).toEqual([]);
+  });
+
+  test("V7: on a handover's shelf nothing lies longer than a day after the first of it, whatever its device asks for", async () => {
+    const [owner, shelf] = [await signUp(), newShelf()];
+    const begun = Date.now();
+    let { token } = owner;
+    const stored = (headers?: Record<string, string>) =>
+      ask({ ...owner, token }, "PUT", `${shelf}/${newId<VaultId>()}`, {
+        bytes: randomBytes(9),
+        ...(headers && { headers }),
+      });
+    await stored();
+    const now = vi.spyOn(Date, "now").mockReturnValue(begun + 5 * HOUR);
+    try {
+      token = (await signIn(owner)).body.token;
+      await stored();
+      await stored({ [EXPIRES_AT_HEADER]: String(begun + 100 * HOUR) });
+      await stored({ [EXPIRES_AT_HEADER]: String(begun + 6 * HOUR) });
+      const ends = (await list({ ...owner, token }, shelf)).map(({ expiresAt }) =>
+        Math.round(((expiresAt ?? 0) - begun) / HOUR),
+      );
+      expect(ends.sort((a, b) => a - b)).toEqual([6, 24, 24, 24]);
+      now.mockReturnValue(begun + 24 * HOUR + 60_000);
+      await runDurableObjectAlarm(mailboxOf(owner));
+    } finally {
+      now.mockRestore();
+    }
+    expect(await keysInBucket(owner)).toEqual([]);
+  });
+
+  test("V7: another handover of the same member has a shelf and a time of its own", async () => {
+    const [owner, first, second] = [await signUp(), newShelf(), newShelf()];
+    const id = newId<VaultId>();
+    await ask(owner, "PUT", `${first}/${id}`, { bytes: randomBytes(9) });
+    await ask(owner, "PUT", `${second}/${newId<VaultId>()}`, { bytes: randomBytes(9) });
+    expect(await list(owner, first)).toMatchObject([{ id }]);
+    expect((await get(owner, id, second)).status).toBe(404);
+    await ask(owner, "DELETE", `${second}/${id}`);
+    expect((await get(owner, id, first)).status).toBe(200);
+    const taken = await ask(owner, "PUT", `${second}/${id}`, { bytes: randomBytes(9) });
+    expect(await codeOf(taken)).toBe("conflict");
+  });
+
   test("V6: a removed member's vault is emptied", async () => {
     const owner = await signUp();
     const [member, id] = [await join(owner), newId<VaultId>()];
     await put(member, id);
-    await ask(member, "PUT", `handover/${newId<VaultId>()}`, { bytes: randomBytes(9) });
+    await ask(member, "PUT", `${newShelf()}/${newId<VaultId>()}`, { bytes: randomBytes(9) });
     const init = { method: "DELETE", headers: { authorization: `Bearer ${owner.token}` } };
     expect((await fetchWorker(`/api/members/${member.member}`, init)).status).toBe(204);
     expect(await keysInBucket(owner)).toEqual([]);

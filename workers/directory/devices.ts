@@ -2,7 +2,7 @@
 
 import * as v from "valibot";
 import { DeviceKind } from "../../schemas/api.ts";
-import { DeviceId, MemberId, type TenantId } from "../../schemas/ids.ts";
+import { DeviceId, GrantId, MemberId, type TenantId } from "../../schemas/ids.ts";
 import { Residency, Role } from "../../schemas/policy.ts";
 import { rowsOf } from "./database.ts";
 import { StoredPolicy } from "./tenants.ts";
@@ -18,6 +18,7 @@ const DeviceRow = v.pipe(
     last_used_at: v.number(),
     revoked_at: v.nullable(v.number()),
     kind: v.nullable(DeviceKind),
+    admitted_by: v.nullable(GrantId),
   }),
   v.transform((row) => ({
     id: row.id,
@@ -29,6 +30,7 @@ const DeviceRow = v.pipe(
     lastUsedAt: row.last_used_at,
     revokedAt: row.revoked_at,
     kind: row.kind,
+    admittedBy: row.admitted_by,
   })),
 );
 export type DeviceRow = v.InferOutput<typeof DeviceRow>;

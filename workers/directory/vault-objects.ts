@@ -30,8 +30,9 @@ interface Place {
 }
 
 /**
- * Makes room for an object, or takes over the room of the one it replaces. False when the member's vault is full or the id lies
- * on another shelf. However many come at once, the vault does not grow past its limits: it is one statement.
+ * Makes room for an object, or takes over the room of the one it replaces; returns when it expires, which on a handover's shelf is at the latest
+ * {@link LIMITS.handingLife} after the first that lies there was stored. Undefined when the member's vault is full or the id lies on another shelf.
+ * However many come at once, the vault does not grow past its limits: it is one statement.
  * @throws {Refusal} unavailable
  */
 export async function reserve(
@@ -43,20 +44,23 @@ export async function reserve(
     readonly expiresAt: number | null;
     readonly now: number;
   },
-): Promise<boolean> {
+): Promise<{ readonly expiresAt: number | null } | undefined> {
   const { member, shelf, id, size, expiresAt, now } = object;
+  const begun = "(SELECT MIN(stored_at) FROM vault_objects WHERE tenant_id = ?1 AND member_id = ?2 AND shelf = ?4)";
   const statement = db.prepare(
     `INSERT INTO vault_objects (tenant_id, member_id, id, shelf, size, stored_at, expires_at)
-     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+     SELECT ?1, ?2, ?3, ?4, ?5, ?6,
+            CASE ?4 WHEN 'backup' THEN ?7 ELSE min(coalesce(?7, ?6 + ?10), coalesce(${begun}, ?6) + ?10) END
       WHERE (SELECT COUNT(*) < ?8 AND coalesce(SUM(size), 0) + ?5 <= ?9
                FROM vault_objects WHERE tenant_id = ?1 AND member_id = ?2 AND id <> ?3)
      ON CONFLICT (tenant_id, member_id, id) DO UPDATE
         SET size = excluded.size, stored_at = excluded.stored_at, expires_at = excluded.expires_at
       WHERE shelf = excluded.shelf
-     RETURNING id`,
+     RETURNING expires_at`,
   );
-  const bound = statement.bind(tenant, member, id, shelf, size, now, expiresAt, LIMITS.vaultObjects, LIMITS.vaultBytes);
-  return (await rowsOf(db, bound)).length > 0;
+  const limits = [LIMITS.vaultObjects, LIMITS.vaultBytes, LIMITS.handingLife];
+  const [row] = await rowsOf(db, statement.bind(tenant, member, id, shelf, size, now, expiresAt, ...limits));
+  return row && { expiresAt: v.parse(v.object({ expires_at: v.nullable(v.number()) }), row).expires_at };
 }
 
 /** The object of this id on this shelf, unless it has expired. @throws {Refusal} unavailable */
@@ -119,6 +123,18 @@ export async function listExpired(
     member: v.parse(MemberId, member_id),
     id: v.parse(VaultId, id),
   }));
+}
+
+/** A member's expired objects, some at a time. @throws {Refusal} unavailable */
+export async function listExpiredOf(
+  tenant: TenantId,
+  db: D1Database,
+  { member, now }: { readonly member: MemberId; readonly now: number },
+): Promise<readonly VaultId[]> {
+  const statement = db.prepare(
+    "SELECT id FROM vault_objects WHERE tenant_id = ? AND member_id = ? AND expires_at <= ? LIMIT 100",
+  );
+  return (await rowsOf(db, statement.bind(tenant, member, now))).map(({ id }) => v.parse(VaultId, id));
 }
 
 /** Gives back the room of objects whose bytes are destroyed. @throws {Refusal} unavailable */

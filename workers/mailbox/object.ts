@@ -1,11 +1,12 @@
-// Owns the shell of a member's mailbox: what the Worker and conversations may call, the frames of its sockets, and its alarm.
+// Owns the shell of a member's mailbox: what the Worker and conversations may call, the frames of its sockets, and its alarm, which also rings for
+// what expires in the member's vault.
 
 import { DurableObject } from "cloudflare:workers";
 import { decodeFrame, encodeFrame, MailboxClientFrame, type MailboxServerFrame } from "../../schemas/frames.ts";
 import type { ConversationId, DeviceId } from "../../schemas/ids.ts";
 import { LIMITS, type Residency } from "../../schemas/policy.ts";
 import { isRefusal, REFUSED_CLOSE, Refusal } from "../../schemas/refusal.ts";
-import { Alarm } from "../alarm.ts";
+import { Alarm, earlier } from "../alarm.ts";
 import { readClaims } from "../claims.ts";
 import type { Decree } from "../decree.ts";
 import { Effects } from "../effects.ts";
@@ -14,6 +15,8 @@ import { Rate } from "../rate.ts";
 import { assertResidency, conversationStub } from "../residency.ts";
 import { traceBug } from "../trace.ts";
 import { acceptUpgrade, refuseUpgrade } from "../upgrade.ts";
+import { destroyExpired } from "../vault.ts";
+import { Expiries } from "./expiries.ts";
 import { type KeyPackage, KeyPackages } from "./key-packages.ts";
 import { type Home, Owner } from "./owner.ts";
 import { type About, Queue, type Welcome } from "./queue.ts";
@@ -39,6 +42,7 @@ export class MailboxObject extends DurableObject<Env> {
   readonly #packages: KeyPackages;
   readonly #queue: Queue;
   readonly #effects: Effects<ConversationEffect>;
+  readonly #expiries: Expiries;
   readonly #alarm: Alarm;
   readonly #rate: Rate;
 
@@ -49,7 +53,8 @@ export class MailboxObject extends DurableObject<Env> {
     this.#packages = new KeyPackages(sql);
     this.#queue = new Queue(sql);
     this.#effects = new Effects(sql, (effect) => this.#carry(effect));
-    this.#alarm = new Alarm(ctx.storage, () => this.#effects.dueAt());
+    this.#expiries = new Expiries(sql);
+    this.#alarm = new Alarm(ctx.storage, () => earlier(this.#effects.dueAt(), this.#expiries.dueAt()));
     this.#rate = new Rate({ perSecond: 50, burst: 500 });
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair("ping", "pong"));
   }
@@ -101,6 +106,13 @@ export class MailboxObject extends DurableObject<Env> {
     this.#home();
     const nudge = this.#queue.nudge(about);
     this.#tell(() => true, { type: "nudges", nudges: [nudge] });
+  }
+
+  /** Sees to it that what lies in the member's vault until `at` (ms) is destroyed then, whether anybody is there or not. */
+  expire(at: number): void {
+    this.#home();
+    this.#expiries.add(at);
+    this.#alarm.by(at);
   }
 
   /** Shuts a revoked device out at once, here and in its conversations. */
@@ -182,9 +194,16 @@ export class MailboxObject extends DurableObject<Env> {
 
   override async alarm(): Promise<void> {
     await this.#alarm.ring(
-      () => this.#effects.run(Date.now()),
+      () => this.#sweep(Date.now()),
       (error) => traceBug("sweep", error),
     );
+  }
+
+  async #sweep(now: number): Promise<void> {
+    await this.#effects.run(now);
+    if ((this.#expiries.dueAt() ?? Number.POSITIVE_INFINITY) > now) return;
+    await destroyExpired(this.env, this.#owner.home, now);
+    this.#expiries.drop(now);
   }
 
   #receive(socket: WebSocket, message: ArrayBuffer | string): void {

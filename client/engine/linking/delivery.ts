@@ -6,19 +6,20 @@ import type { LinkHandover } from "../../../schemas/linking.ts";
 import { LIMITS } from "../../../schemas/policy.ts";
 import { isRefusal, Refusal, type RefusalCode } from "../../../schemas/refusal.ts";
 import { createApi, type DoorOptions } from "../api.ts";
+import { forgetBackup } from "../backup/ledger.ts";
 import type { Clock } from "../clock.ts";
 import type { AccountRecord } from "../records.ts";
 import type { Store } from "../store.ts";
 import type { Tokens } from "../token.ts";
 import { createVault, type Vault } from "../vault.ts";
-import { dropHistory, endHistory, handOver, sealHistory, type Upload } from "./hand-over.ts";
+import { dropHistory, endHistory, endId, handOver, hasEnded, sealHistory, shelfOf, type Upload } from "./hand-over.ts";
 import { type Handing, saveHanding } from "./handing.ts";
 import { leaveHandover, type Showing } from "./linking.ts";
 
 /** What was cut off goes on after this long, in ms. */
 const AGAIN = 5_000;
-/** By so much the server's time may be thought later than it is, in ms. */
-const SLACK = 60_000;
+/** Why an upload ends: the other device goes without. */
+const DECLINED = "declined";
 /** What a later attempt may get past. */
 const PASSING: ReadonlySet<RefusalCode> = new Set(["unavailable", "rate_limited", "internal"]);
 
@@ -51,7 +52,7 @@ export async function handOff({
   const since = now();
   let handing: Handing | undefined;
   const keep = async (left: Handing["left"]): Promise<void> => {
-    const made = { left, history, name, since, sealed: false };
+    const made: Handing = { left, history, name, since, state: "uploading" };
     await saveHanding(store, made);
     handing = made;
   };
@@ -67,35 +68,33 @@ export async function handOff({
 }
 
 /**
- * Resolves when all of the history lies in the vault. A server out of reach is tried again; what is called off or refused for good leaves nothing behind,
- * and the other device goes on without it. @throws {Refusal} not_found — it was called off, or nobody has fetched the handover in time; quota
+ * Resolves when all of the history lies in the vault, or the other device goes without it. A server out of reach is tried again; what is called off or
+ * refused for good leaves nothing behind, and the other device goes on without it.
+ * @throws {Refusal} not_found — it was called off, or nobody has fetched the handover in time; quota
  */
 export async function deliver(
   delivery: Delivery,
   isLeft: boolean,
   watch: { readonly isCalledOff: () => boolean } & Pick<Upload, "onProgress">,
 ): Promise<void> {
-  const { store, clock, giver, handing } = delivery;
-  const { account, now } = giver;
-  const { history, since } = handing;
-  const vault = vaultOf(delivery);
-  const { isCalledOff, onProgress } = watch;
-  let left = isLeft;
+  const { clock, giver, handing } = delivery;
+  const { isCalledOff } = watch;
+  let [left, isWhole] = [isLeft, false];
   for (;;) {
     try {
       if (!left) left = await leave(delivery);
-      await sealHistory({ store, vault, now, ...(onProgress && { onProgress }) }, account, history);
+      if (!isWhole) isWhole = await upload(delivery, watch);
       if (isCalledOff()) throw new Refusal("not_found");
-      await saveHanding(store, { ...handing, sealed: true });
-      return await endHistory({ vault, now }, history);
+      return await settle(delivery);
     } catch (error) {
       // What is no refusal says nothing of the handover
       if (!isRefusal(error)) throw error;
-      if (isCalledOff() || now() > since + LIMITS.handingLife || !mayPass(error)) {
-        await saveHanding(store, null);
-        await dropHistory(vault)
-          .then(() => endHistory({ vault, now }, history))
-          .catch(() => undefined);
+      if (error.detail.reason === DECLINED) {
+        await dropHistory(vaultOf(delivery)).catch(() => undefined);
+        return forget(delivery);
+      }
+      if (isCalledOff() || giver.now() > handing.since + LIMITS.handingLife || !mayPass(error)) {
+        await drop(delivery).catch(() => undefined);
         throw error;
       }
       await new Promise<void>((resolve) => clock.after(AGAIN, resolve));
@@ -103,33 +102,82 @@ export async function deliver(
   }
 }
 
-/** Clears away what nobody has fetched in time; whoever has fetched a history has done so itself. @throws {Refusal} unavailable */
-export async function tidy(delivery: Delivery): Promise<void> {
+/** Uploads what is missing, for as long as somebody wants it. @throws {Refusal} not_found — nobody does; quota, unavailable */
+async function upload(
+  delivery: Delivery,
+  { isCalledOff, onProgress }: { readonly isCalledOff: () => boolean } & Pick<Upload, "onProgress">,
+): Promise<true> {
   const { store, giver, handing } = delivery;
+  const { history } = handing;
+  const vault = wanted(vaultOf(delivery), history, isCalledOff);
+  await sealHistory({ store, vault, now: giver.now, ...(onProgress && { onProgress }) }, giver.account, history);
+  if (await hasEnded(vault, history)) throw new Refusal("not_found", { reason: DECLINED });
+  // From here on it is this device that says that it has ended
+  if (!isCalledOff()) await saveHanding(store, { ...handing, state: "sealed" });
+  return true;
+}
+
+/** Ends what an earlier run was cut off in ending: says that a history is whole, or destroys one that was called off. @throws {Refusal} unavailable */
+export async function settle(delivery: Delivery): Promise<void> {
+  const { giver, handing } = delivery;
+  if (handing.state === "dropped") return drop(delivery);
   const vault = vaultOf(delivery);
-  const isEmpty = (await vault.list()).length === 0;
-  // That it is whole may not have been said yet
-  if (!isEmpty && giver.now() <= handing.since + LIMITS.handingLife)
-    return endHistory({ vault, now: giver.now }, handing.history);
-  if (!isEmpty) await dropHistory(vault);
+  // Whoever has fetched it has cleared it away
+  if ((await vault.list()).length > 0) await endHistory({ vault, now: giver.now }, handing.history);
+  await forget(delivery);
+}
+
+/** Destroys a history that nobody shall fetch any more, and says so. @throws {Refusal} unavailable — {@link settle} does it later, and else it goes in time */
+async function drop(delivery: Delivery): Promise<void> {
+  const { store, giver, handing } = delivery;
+  const { history, since } = handing;
+  const vault = vaultOf(delivery);
+  await saveHanding(store, { ...handing, state: "dropped" });
+  await dropHistory(vault);
+  if (giver.now() < since + LIMITS.handingLife) await endHistory({ vault, now: giver.now }, history);
+  await forget(delivery);
+}
+
+async function forget({ store, handing }: Delivery): Promise<void> {
+  await forgetBackup(store, shelfOf(handing.history));
   await saveHanding(store, null);
 }
 
 /** Leaves what was sealed for the other device, unless it has it. @throws {Refusal} not_found — it was not fetched in time; unavailable */
 async function leave({ door, giver, handing }: Delivery): Promise<true> {
-  const { tokens, account } = giver;
+  const { tokens } = giver;
   try {
     await leaveHandover({ ...door, tokens }, handing.left);
   } catch (error) {
     if (!isRefusal(error) || error.code !== "not_found") throw error;
     const devices = await createApi({ ...door, tokens }).devices();
-    if (!devices.some(({ id, createdAt }) => id !== account.device && createdAt > handing.since - SLACK)) throw error;
+    if (!devices.some(({ admittedBy }) => admittedBy === handing.left.grant)) throw error;
   }
   return true;
 }
 
-function vaultOf({ door, giver }: Delivery): Vault {
-  return createVault({ ...door, tokens: giver.tokens, shelf: "handover" });
+/** The shelf of a handover; what is put there goes by itself when its time is over. */
+function vaultOf({ door, giver, handing }: Delivery): Vault {
+  const vault = createVault({ ...door, tokens: giver.tokens, shelf: shelfOf(handing.history) });
+  const last = Math.floor(handing.since + LIMITS.handingLife);
+  return {
+    ...vault,
+    put: (id, bytes, options) =>
+      vault.put(id, bytes, { ...options, expiresAt: Math.min(options?.expiresAt ?? last, last) }),
+  };
+}
+
+/** Puts nothing where nothing is wanted any more, and leaves alone what says so. */
+function wanted(vault: Vault, history: Handing["history"], isCalledOff: () => boolean): Vault {
+  return {
+    ...vault,
+    list: async () => (await vault.list()).filter(({ id }) => id !== endId(history)),
+    put: async (id, bytes, options) => {
+      if (isCalledOff()) throw new Refusal("not_found");
+      if (await hasEnded(vault, history)) throw new Refusal("not_found", { reason: DECLINED });
+      return vault.put(id, bytes, options);
+    },
+  };
 }
 
 function mayPass(error: unknown): boolean {

@@ -3,8 +3,9 @@
 
 import { expand } from "@noble/hashes/hkdf.js";
 import { sha256 } from "@noble/hashes/sha2.js";
+import type { HandoverShelf } from "../../../schemas/api.ts";
 import { randomBytes, toBase64url, utf8 } from "../../../schemas/bytes.ts";
-import type { VaultId } from "../../../schemas/ids.ts";
+import type { HandoverId, VaultId } from "../../../schemas/ids.ts";
 import type { LinkHandover } from "../../../schemas/linking.ts";
 import { LIMITS } from "../../../schemas/policy.ts";
 import { Refusal } from "../../../schemas/refusal.ts";
@@ -12,12 +13,13 @@ import { draftDevice, introduce, loadAccount, type Membership, saveAccount } fro
 import { createDoor, type DoorOptions } from "../api.ts";
 import { engineRows } from "../backup/engine-rows.ts";
 import { type KeeperOptions, keepBackup } from "../backup/keeper.ts";
+import { forgetBackup } from "../backup/ledger.ts";
 import { isPair, packMembership } from "../backup/membership.ts";
 import { findBackup, type Restored, type RestoreOptions, restoreBackup } from "../backup/restore.ts";
 import { relist } from "../backup/settle.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { sign } from "../group/device-keys.ts";
-import type { AccountRecord } from "../records.ts";
+import type { AccountRecord, Bytes } from "../records.ts";
 import { savePhrase } from "../recovery/phrase-record.ts";
 import type { Sealing } from "../seal/seal.ts";
 import { ServerTime } from "../server-time.ts";
@@ -35,8 +37,13 @@ const INTERVAL = 2_000;
 /** Where a history goes, and who is told how far it is. `now` in ms by the server's clock. */
 export interface Upload extends Pick<KeeperOptions, "store" | "vault" | "now" | "onProgress"> {}
 
+/** The shelf of one history: no other one touches it, whoever of the member hands over to whom meanwhile. */
+export function shelfOf(history: Uint8Array): HandoverShelf {
+  return `handover.${toBase64url(expand(sha256, history, utf8("history shelf"), 16)) as HandoverId}`;
+}
+
 /**
- * Seals this profile's history onto the shelf "handover". Returns the key that opens it. Called again with the same key after an interruption it
+ * Seals this profile's history onto its shelf. Returns the key that opens it. Called again with the same key after an interruption it
  * goes on with what is missing; {@link endHistory} is to follow.
  * @throws {Refusal} quota; unavailable — call again
  */
@@ -48,13 +55,13 @@ export async function sealHistory(
   const keys = { tenant: account.tenant.id, member: account.member.id, backupKey: history };
   // Timers are of the device that restores, so there are none to note here
   const portable = engineRows({ note: () => undefined });
-  const options = { ...upload, keys, device: account.device, shelf: "handover", portable } as const;
+  const options = { ...upload, keys, device: account.device, shelf: shelfOf(history), portable } as const;
   const outcome = await keepBackup(options, { account: packMembership(account), takeOver: true });
   if (outcome.kind !== "kept") throw new Refusal("unavailable", { reason: outcome.kind });
   return history;
 }
 
-/** Says to the device that fetches a history that nothing more will come. May be repeated. `now` in ms by the server's clock. @throws {Refusal} quota, unavailable */
+/** Says of a history that nothing more will come, or is wanted. May be repeated. `now` in ms by the server's clock. @throws {Refusal} quota, unavailable */
 export async function endHistory(
   { vault, now }: Pick<Upload, "vault" | "now">,
   history: Uint8Array<ArrayBuffer>,
@@ -62,12 +69,17 @@ export async function endHistory(
   await vault.put(endId(history), randomBytes(32), { expiresAt: Math.floor(now()) + LIMITS.handingLife });
 }
 
+/** Whether that was said. @throws {Refusal} unavailable */
+export async function hasEnded(vault: Pick<Vault, "get">, history: Uint8Array): Promise<boolean> {
+  return (await vault.get(endId(history))) !== undefined;
+}
+
 /** Where it is said that a history has ended. Only the history's key tells, and what lies there says nothing. */
-function endId(history: Uint8Array): VaultId {
+export function endId(history: Uint8Array): VaultId {
   return toBase64url(expand(sha256, history, utf8("history end"), 16)) as VaultId;
 }
 
-/** Destroys a history that nobody will fetch. @throws {Refusal} unavailable */
+/** Destroys a history on its shelf, and what was said of it. @throws {Refusal} unavailable */
 export async function dropHistory(vault: Pick<Vault, "list" | "delete">): Promise<void> {
   for (const { id } of await vault.list()) await vault.delete(id);
 }
@@ -129,11 +141,52 @@ export async function takeOver(
  * tenant_suspended
  */
 export async function fetchHistory(options: TakeOverOptions): Promise<Restored> {
-  const { store, clock = systemClock, onProgress, ...door } = options;
+  const { store, clock = systemClock, onProgress } = options;
   const [account, pending] = [await loadAccount(store), await loadPending(store)];
   if (account === undefined || pending === undefined) return { rows: 0, missing: 0 };
   const { history, since } = pending;
   const time = await ServerTime.load(store, clock);
+  const [vault, shelf] = [vaultFor(options, account, history), shelfOf(history)];
+  while (!(await hasEnded(vault, history)) && time.now() < since + LIMITS.handingLife) {
+    if (!(await isHistoryPending(store))) return { rows: 0, missing: 1 };
+    await new Promise<void>((resolve) => clock.after(INTERVAL, resolve));
+  }
+  const keys = { tenant: account.tenant.id, member: account.member.id, backupKey: history };
+  const found = await findBackup({ keys, vault });
+  const portable = engineRows(new Timers({ store, clock, time }));
+  const how = { keys, shelf, vault, store, portable, now: () => time.now() } as const;
+  const restored = found && (await restoreBackup({ ...how, ...(onProgress && { onProgress }) }, found));
+  await relist(store, account.member.id);
+  await forgetBackup(store, shelf);
+  await giveUpHistory(store);
+  await dropHistory(vault);
+  return restored ?? { rows: 0, missing: 1 };
+}
+
+/**
+ * Goes without a history that has not arrived: what lies of it in the vault is destroyed, and the device that hands it over is told.
+ * @throws {Refusal} unavailable — it goes by itself in time
+ */
+export async function declineHistory(options: TakeOverOptions): Promise<void> {
+  const { store, clock = systemClock } = options;
+  const [account, pending] = [await loadAccount(store), await loadPending(store)];
+  await giveUpHistory(store);
+  if (account === undefined || pending === undefined) return;
+  const { history } = pending;
+  await forgetBackup(store, shelfOf(history));
+  const vault = vaultFor(options, account, history);
+  // Said before anything is destroyed: whatever comes in between is seen to by the other device, which looks for it before and after everything it puts there
+  const time = await ServerTime.load(store, clock);
+  const isOver = await hasEnded(vault, history);
+  if (!isOver) await endHistory({ vault, now: () => time.now() }, history);
+  for (const { id } of await vault.list()) if (isOver || id !== endId(history)) await vault.delete(id);
+}
+
+function vaultFor(
+  { store: _, clock = systemClock, ...door }: TakeOverOptions,
+  account: AccountRecord,
+  history: Bytes,
+): Vault {
   const tokens = createTokens({
     door: createDoor(door),
     tenant: account.tenant.id,
@@ -141,20 +194,7 @@ export async function fetchHistory(options: TakeOverOptions): Promise<Restored> 
     sign: (payload) => sign(account.signatureKeys.privateKey, payload),
     clock,
   });
-  const vault = createVault({ ...door, tokens, shelf: "handover" });
-  while ((await vault.get(endId(history))) === undefined && time.now() < since + LIMITS.handingLife) {
-    if (!(await isHistoryPending(store))) return { rows: 0, missing: 1 };
-    await new Promise<void>((resolve) => clock.after(INTERVAL, resolve));
-  }
-  const keys = { tenant: account.tenant.id, member: account.member.id, backupKey: history };
-  const found = await findBackup({ keys, vault });
-  const portable = engineRows(new Timers({ store, clock, time }));
-  const how = { keys, shelf: "handover", vault, store, portable, now: () => time.now() } as const;
-  const restored = found && (await restoreBackup({ ...how, ...(onProgress && { onProgress }) }, found));
-  await relist(store, account.member.id);
-  await giveUpHistory(store);
-  await dropHistory(vault);
-  return restored ?? { rows: 0, missing: 1 };
+  return createVault({ ...door, tokens, shelf: shelfOf(history) });
 }
 
 function copyOf({ publicKey, privateKey }: Membership["identityKeys"]): LinkHandover["identityKeys"] {

@@ -1,7 +1,7 @@
 // Owns what a device remembers of a handover that a person has confirmed, until its history has been uploaded and fetched: a closed tab or a dead
 // process costs only time. Uploads nothing.
 
-import type { LinkId } from "../../../schemas/ids.ts";
+import type { GrantId, LinkId } from "../../../schemas/ids.ts";
 import type { Bytes } from "../records.ts";
 import { decodeRecord, encodeRecord } from "../records.ts";
 import type { Store } from "../store.ts";
@@ -10,6 +10,8 @@ import type { Store } from "../store.ts";
 export interface Left {
   readonly link: LinkId;
   readonly bytes: Bytes;
+  /** The permission in it, by which whoever got it is known. */
+  readonly grant: GrantId;
 }
 
 export interface Handing {
@@ -20,8 +22,8 @@ export interface Handing {
   readonly name: string;
   /** When it was confirmed, by the server's clock in ms. */
   readonly since: number;
-  /** All of it lies in the vault, or has been fetched. */
-  readonly sealed: boolean;
+  /** `sealed`: all of it lies in the vault, or has been fetched; `dropped`: it was called off, and is to be destroyed there. */
+  readonly state: "uploading" | "sealed" | "dropped";
 }
 
 const ROW = { table: "meta", key: "handing" } as const;

@@ -74,7 +74,8 @@ export async function showCode({
     },
     confirm: async (handover, keep) => {
       if (opened === undefined) throw new TypeError("nobody has answered");
-      const left = { link: keys.id, bytes: sealHandover(opened, { v: 1, ...handover }) };
+      const bytes = sealHandover(opened, { v: 1, ...handover });
+      const left = { link: keys.id, bytes, grant: handover.grant.id };
       await keep?.(left);
       await leaveHandover({ ...door, tokens }, left);
     },

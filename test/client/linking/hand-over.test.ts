@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { engineRows } from "../../../client/engine/backup/engine-rows.ts";
 import { findBackup, restoreBackup } from "../../../client/engine/backup/restore.ts";
 import { createIdentityKeys } from "../../../client/engine/group/device-keys.ts";
-import { dropHistory, sealHistory } from "../../../client/engine/linking/hand-over.ts";
+import { dropHistory, sealHistory, shelfOf } from "../../../client/engine/linking/hand-over.ts";
 import {
   type AccountRecord,
   Batch,
@@ -81,7 +81,7 @@ test("P9: what has expired is not handed over, and what will keeps its time; cal
   const portable = engineRows({ note: (_, { at }) => timers.push(at) });
   const found = await findBackup({ keys, vault });
   if (found === undefined) throw new Error("nothing was handed over");
-  await restoreBackup({ keys, shelf: "handover", vault, store: other, portable, now }, found);
+  await restoreBackup({ keys, shelf: shelfOf(history), vault, store: other, portable, now }, found);
   const rows = (await other.scan("messages")).map(({ value }) => decodeRecord<MessageRecord>(value));
   const lives = rows.map(({ expiresAt }) => (expiresAt === null ? null : (expiresAt - NOW) / DAY));
   // Two days ran out on the way; a part leaves the vault up to a day before what is in it
