@@ -1,10 +1,12 @@
 // Meeting places and the entrance by grant, through their routes on the real runtime.
 
+import { runDurableObjectAlarm } from "cloudflare:test";
 import { describe, expect, test, vi } from "vitest";
 import { randomBytes, toBase64url } from "../../schemas/bytes.ts";
 import { type DeviceId, type GrantId, type LinkId, newId } from "../../schemas/ids.ts";
 import { grantPayload } from "../../schemas/linking.ts";
 import { LIMITS } from "../../schemas/policy.ts";
+import { mailboxStub } from "../../workers/residency.ts";
 import { call, env, join, newDevice, newKey, type Person, signIn, signUp } from "./support/people.ts";
 
 const MINUTE = 60_000;
@@ -95,6 +97,25 @@ describe("meeting place", () => {
     expect((await look(second)).status).toBe(404);
     const { results } = await env.DIRECTORY.prepare("SELECT 1 FROM links WHERE device_id = ?").bind(owner.device).all();
     expect(results).toEqual([]);
+  });
+});
+
+describe("the end of a meeting place", () => {
+  test("P5: nothing of it stays in the directory when its ten minutes are over, with nobody there", async () => {
+    const { owner, id } = await opened();
+    await leave(id, "hello", bytes());
+    const rows = async () => (await env.DIRECTORY.prepare("SELECT 1 FROM links WHERE id = ?").bind(id).all()).results;
+    const mailbox = mailboxStub(env, { tenant: owner.tenant, member: owner.member, residency: "eu" });
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + LIMITS.linkLife - MINUTE });
+    try {
+      await runDurableObjectAlarm(mailbox);
+      expect(await rows()).toHaveLength(1);
+      vi.setSystemTime(Date.now() + 2 * MINUTE);
+      expect(await runDurableObjectAlarm(mailbox)).toBe(true);
+      expect(await rows()).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
 

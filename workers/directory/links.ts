@@ -99,6 +99,11 @@ export async function findLinkShare(
   return row && v.parse(v.object({ share: v.string() }), row).share;
 }
 
+/** Clears away every meeting place that is over by `now` (ms). @throws {Refusal} unavailable */
+export async function clearLinks(db: D1Database, now: number): Promise<void> {
+  await rowsOf(db, db.prepare("DELETE FROM links WHERE expires_at <= ?").bind(now));
+}
+
 /** Clears a meeting place away. @throws {Refusal} unavailable */
 export async function closeLink(db: D1Database, id: LinkId): Promise<void> {
   await rowsOf(db, db.prepare("DELETE FROM links WHERE id = ?").bind(id));

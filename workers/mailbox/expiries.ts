@@ -1,4 +1,4 @@
-// Owns when something in the member's vault is to be destroyed, in the mailbox's SQLite. Knows neither what nor where it lies.
+// Owns when something the member has left elsewhere is to be destroyed, in the mailbox's SQLite. Knows neither what it is nor where it lies.
 
 const TABLES = "CREATE TABLE IF NOT EXISTS expiries (at INTEGER PRIMARY KEY)";
 

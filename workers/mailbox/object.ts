@@ -1,5 +1,5 @@
 // Owns the shell of a member's mailbox: what the Worker and conversations may call, the frames of its sockets, and its alarm, which also rings for
-// what expires in the member's vault.
+// what its member has left elsewhere for a time.
 
 import { DurableObject } from "cloudflare:workers";
 import { decodeFrame, encodeFrame, MailboxClientFrame, type MailboxServerFrame } from "../../schemas/frames.ts";
@@ -9,6 +9,7 @@ import { isRefusal, REFUSED_CLOSE, Refusal } from "../../schemas/refusal.ts";
 import { Alarm, earlier } from "../alarm.ts";
 import { readClaims } from "../claims.ts";
 import type { Decree } from "../decree.ts";
+import { clearLinks } from "../directory/links.ts";
 import { Effects } from "../effects.ts";
 import type { Env } from "../env.ts";
 import { Rate } from "../rate.ts";
@@ -108,7 +109,7 @@ export class MailboxObject extends DurableObject<Env> {
     this.#tell(() => true, { type: "nudges", nudges: [nudge] });
   }
 
-  /** Sees to it that what lies in the member's vault until `at` (ms) is destroyed then, whether anybody is there or not. */
+  /** Sees to it that what the member has left in its vault, or in a meeting place, until `at` (ms) is destroyed then, whether anybody is there or not. */
   expire(at: number): void {
     this.#home();
     this.#expiries.add(at);
@@ -203,6 +204,7 @@ export class MailboxObject extends DurableObject<Env> {
     await this.#effects.run(now);
     if ((this.#expiries.dueAt() ?? Number.POSITIVE_INFINITY) > now) return;
     await destroyExpired(this.env, this.#owner.home, now);
+    await clearLinks(this.env.DIRECTORY, now);
     this.#expiries.drop(now);
   }
 

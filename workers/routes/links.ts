@@ -10,6 +10,8 @@ import { type App, signedIn } from "../auth.ts";
 import { closeLink, findLink, leaveInLink, openLink, type Step } from "../directory/links.ts";
 import { readBody, readValue } from "../input.ts";
 import { addressOf, countRequest } from "../limits.ts";
+import { reach } from "../reach.ts";
+import { mailboxStub } from "../residency.ts";
 
 /** Leaves what the request holds; the same bytes again are alike. @throws {Refusal} not_found; conflict — something else is there, or it is too early */
 async function leave(c: Context<App>, step: Step, body: v.InferOutput<typeof LinkHelloBody>): Promise<Response> {
@@ -34,6 +36,8 @@ export const links = new Hono<App>()
     const { id, offer } = await readBody(c, LinkBody);
     const now = Date.now();
     const link = { id, device, offer, expiresAt: now + LIMITS.linkLife, now };
+    // Before there is anything that would have to go
+    await reach(async () => mailboxStub(c.env, c.var.caller).expire(link.expiresAt));
     const kept = await openLink(tenant, c.env.DIRECTORY, link);
     if (kept?.tenant !== tenant || kept.device !== device || kept.offer !== offer) throw new Refusal("conflict");
     return c.body(null, 204);
