@@ -5,19 +5,19 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { toBase64url, toHex } from "../../schemas/bytes.ts";
 import { ClientFrame, decodeFrame } from "../../schemas/frames.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import { type Server, serve } from "../../scripts/server.ts";
 import { Nonces } from "../support/nonces.ts";
 import { type Heard, type Left, WireTap } from "../support/wire-tap.ts";
-import { launch, openProfile } from "./support/chromium.ts";
+import { closeProfiles, launch, openProfile } from "./support/chromium.ts";
 import { OwnChromium } from "./support/own-chromium.ts";
 import { Person } from "./support/person.ts";
 import { layWire, type Wire } from "./support/wire.ts";
 
-const tap = new WireTap();
+let tap: WireTap;
 /** What is sent gets no further than the wire. */
 let isHeld = false;
 /** The last seq that Anna has said to have stored, by the address of the socket. */
@@ -30,6 +30,11 @@ let wire: Wire;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "kuvert-killed-"));
   server = await serve({ port: 0, state: join(folder, "server"), requestsPerMinute: 10_000, quiet: true });
+  browser = await launch();
+});
+beforeEach(async () => {
+  tap = new WireTap();
+  confirmed.clear();
   const tampering = tap.tampering({
     outgoing: (frame, url) => {
       if (frame.type === "confirm") confirmed.set(url, frame.seq);
@@ -37,11 +42,13 @@ beforeAll(async () => {
     },
   });
   wire = await layWire(server.url, tampering);
-  browser = await launch();
+});
+afterEach(async () => {
+  await closeProfiles(browser);
+  await wire?.stop();
 });
 afterAll(async () => {
   await browser?.close();
-  await wire?.stop();
   await server?.stop();
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 });

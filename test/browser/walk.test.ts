@@ -5,11 +5,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type Server, serve } from "../../scripts/server.ts";
 import { readLogs } from "../support/server-files.ts";
+import { step } from "../support/step.ts";
 import { type Cable, layCable } from "./support/cable.ts";
-import { DESKTOP, launch, namelessControls, openProfile, PHONE, picture } from "./support/chromium.ts";
+import { closeProfiles, DESKTOP, launch, namelessControls, openProfile, PHONE, picture } from "./support/chromium.ts";
 import { Person } from "./support/person.ts";
 
 /** What Chromium itself says of a lost network; any other complaint counts. */
@@ -32,28 +33,21 @@ afterAll(async () => {
   rmSync(state, { recursive: true, force: true });
 });
 
+beforeEach(() => cable.plug());
+afterEach(() => closeProfiles(browser));
+
 /** All ciphertext the server holds, as text that compares equal when the bytes do. */
 const ciphertexts = (): readonly string[] =>
   readLogs(state).flatMap((rows) =>
     rows.flatMap(({ bytes }) => (bytes === null ? [] : [Buffer.from(bytes).toString("hex")])),
   );
 
-describe("the walk", () => {
-  let anna: Person;
-  let ben: Person;
-  let carla: Person;
-  let stumbled = false;
+test("U6, U7, U8, U9, U10, U11, X40: the walk", { timeout: 600_000 }, async () => {
+  const anna = await Person.at(await openProfile(browser));
+  const ben = await Person.at(await openProfile(browser));
+  const carla = await Person.at(await openProfile(browser, PHONE));
 
-  // Every step needs the ones before.
-  beforeEach(({ skip, onTestFailed }) => {
-    skip(stumbled, "an earlier step failed");
-    onTestFailed(() => {
-      stumbled = true;
-    });
-  });
-
-  test("U6: a company signs up and a second person joins by link", async () => {
-    anna = await Person.at(await openProfile(browser));
+  await step("a company signs up and a second person joins by link", async () => {
     await anna.page.goto(server.url);
     await anna.page.getByText("Dieser Server läuft lokal").waitFor();
     await picture(anna.page, "walk-1-first-visit");
@@ -61,16 +55,14 @@ describe("the walk", () => {
     await anna.page.getByText("Noch ist niemand außer Ihnen hier").waitFor();
     const link = await anna.invite("5 Personen");
     const linkForBen = link.replace(server.url, cable.url);
-    ben = await Person.at(await openProfile(browser));
     await ben.page.goto(linkForBen);
     await ben.page.getByText("Anna Sommer hat Sie eingeladen.").waitFor();
     expect(ben.page.url()).toBe(`${cable.url}/join`);
     await ben.join(linkForBen, "Ben Aydın");
-    carla = await Person.at(await openProfile(browser, PHONE));
     await carla.join(link, "Carla Winkler");
   });
 
-  test("U6: two people talk both ways and see what was delivered", async () => {
+  await step("two people talk both ways and see what was delivered", async () => {
     await ben.start(["Anna Sommer"]);
     await ben.send("Guten Morgen Anna!");
     await anna.open("Ben Aydın");
@@ -81,7 +73,7 @@ describe("the walk", () => {
     await anna.sent("Guten Morgen Ben, hast du gut geschlafen?", /Zugestellt/);
   });
 
-  test("U6: a third person is added to a group and reads what is said from then on", async () => {
+  await step("a third person is added to a group and reads what is said from then on", async () => {
     await anna.start(["Ben Aydın"], "Backstube");
     await anna.send("Nur für zwei");
     await ben.open("Backstube");
@@ -107,38 +99,41 @@ describe("the walk", () => {
     await picture(carla.page, "walk-3-phone");
   });
 
-  test("U7, X40: a message of ten seconds goes from both screens, both databases and the server, and never reaches who was away", async () => {
-    await carla.page.close();
-    const before = ciphertexts();
-    await anna.send("Der Zugangscode ist 4471", "10 Sekunden");
-    await ben.sees("Der Zugangscode ist 4471");
-    // Somebody is away, so the server must still hold it; this is what the timer has to destroy.
-    const held = ciphertexts().filter((bytes) => !before.includes(bytes));
-    expect(held.length).toBeGreaterThan(0);
-    for (const person of [anna, ben]) {
-      const { clear, sealed } = await person.stored("Der Zugangscode ist 4471");
-      expect([clear, sealed > 0]).toEqual([0, true]);
-    }
-    await anna.sent("Der Zugangscode ist 4471", /Gesendet/);
-    await ben.line("Der Zugangscode ist 4471").getByText(/0:0\d/).waitFor();
-    await picture(ben.page, "walk-4-countdown");
+  await step(
+    "a message of ten seconds goes from both screens, both databases and the server, and never reaches who was away",
+    async () => {
+      await carla.page.close();
+      const before = ciphertexts();
+      await anna.send("Der Zugangscode ist 4471", "10 Sekunden");
+      await ben.sees("Der Zugangscode ist 4471");
+      // Somebody is away, so the server must still hold it; this is what the timer has to destroy.
+      const held = ciphertexts().filter((bytes) => !before.includes(bytes));
+      expect(held.length).toBeGreaterThan(0);
+      for (const person of [anna, ben]) {
+        const { clear, sealed } = await person.stored("Der Zugangscode ist 4471");
+        expect([clear, sealed > 0]).toEqual([0, true]);
+      }
+      await anna.sent("Der Zugangscode ist 4471", /Gesendet/);
+      await ben.line("Der Zugangscode ist 4471").getByText(/0:0\d/).waitFor();
+      await picture(ben.page, "walk-4-countdown");
 
-    for (const person of [anna, ben]) {
-      await person.line("Der Zugangscode ist 4471").waitFor({ state: "detached" });
-      await expect.poll(() => person.stored("Der Zugangscode ist 4471")).toEqual({ clear: 0, sealed: 0 });
-    }
-    await expect.poll(() => ciphertexts().filter((bytes) => held.includes(bytes))).toEqual([]);
+      for (const person of [anna, ben]) {
+        await person.line("Der Zugangscode ist 4471").waitFor({ state: "detached" });
+        await expect.poll(() => person.stored("Der Zugangscode ist 4471")).toEqual({ clear: 0, sealed: 0 });
+      }
+      await expect.poll(() => ciphertexts().filter((bytes) => held.includes(bytes))).toEqual([]);
 
-    await anna.send("Code steht jetzt an der Tür");
-    carla.page = await carla.context.newPage();
-    await carla.page.goto(server.url);
-    await carla.open("Backstube");
-    await carla.sees("Code steht jetzt an der Tür");
-    expect(await carla.line("Der Zugangscode ist 4471").count()).toBe(0);
-    expect(await carla.stored("Der Zugangscode ist 4471")).toEqual({ clear: 0, sealed: 0 });
-  });
+      await anna.send("Code steht jetzt an der Tür");
+      carla.page = await carla.context.newPage();
+      await carla.page.goto(server.url);
+      await carla.open("Backstube");
+      await carla.sees("Code steht jetzt an der Tür");
+      expect(await carla.line("Der Zugangscode ist 4471").count()).toBe(0);
+      expect(await carla.stored("Der Zugangscode ist 4471")).toEqual({ clear: 0, sealed: 0 });
+    },
+  );
 
-  test("U8: a reload comes back to the same conversation and goes on", async () => {
+  await step("a reload comes back to the same conversation and goes on", async () => {
     await anna.page.reload();
     await anna.page.getByRole("heading", { name: "Backstube" }).waitFor();
     await anna.sees("Willkommen Carla!");
@@ -146,7 +141,7 @@ describe("the walk", () => {
     await ben.sees("Wieder da");
   });
 
-  test("U8: what is written offline waits, and is there once on all sides after the network is back", async () => {
+  await step("what is written offline waits, and is there once on all sides after the network is back", async () => {
     await ben.context.setOffline(true);
     cable.pull();
     await ben.page.getByText("Offline. Nachrichten gehen hinaus").waitFor();
@@ -168,7 +163,7 @@ describe("the walk", () => {
     ben.complaints.splice(0, ben.complaints.length, ...unexpected);
   });
 
-  test("U9: a second tab offers to take over, and the first then offers the same", async () => {
+  await step("a second tab offers to take over, and the first then offers the same", async () => {
     const first = anna.page;
     const second = await anna.context.newPage();
     await second.goto(server.url);
@@ -185,7 +180,7 @@ describe("the walk", () => {
     await anna.sees("Aus dem zweiten Tab");
   });
 
-  test("U10: the encryption panel shows everyone the same code", async () => {
+  await step("the encryption panel shows everyone the same code", async () => {
     for (const person of [anna, ben, carla]) {
       await person.page.getByRole("button", { name: "Wie ist das verschlüsselt?" }).click();
     }
@@ -199,7 +194,7 @@ describe("the walk", () => {
     expect(await namelessControls(anna.page)).toEqual([]);
   });
 
-  test("U11: the walk broke no rule of the content policy and left no error on any console", () => {
+  await step("the walk broke no rule of the content policy and left no error on any console", () => {
     expect({ anna: anna.complaints, ben: ben.complaints, carla: carla.complaints }).toEqual({
       anna: [],
       ben: [],

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import { openSqliteStore } from "../../client/cli/store-sqlite.ts";
 import { decodeCbor } from "../../schemas/cbor.ts";
-import { allWithProfiles } from "../support/hooks.ts";
+import { eachWithProfiles } from "../support/hooks.ts";
 import { Needles } from "../support/needles.ts";
 import type { Profiles } from "../support/profiles.ts";
 import type { RealServer } from "../support/real-server.ts";
@@ -11,7 +11,7 @@ import { contentsOf } from "../support/server-files.ts";
 let server: RealServer;
 let profiles: Profiles;
 
-allWithProfiles((all, its) => {
+eachWithProfiles((all, its) => {
   profiles = all;
   server = its;
 });

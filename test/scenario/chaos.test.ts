@@ -1,12 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { loadGroup } from "../../client/engine/group/group.ts";
 import { open } from "../../client/engine/group/open.ts";
 import type { MessageView } from "../../client/engine/view.ts";
 import type { ConversationId } from "../../schemas/ids.ts";
 import { check, type Observation } from "../support/checker.ts";
 import { Fleet, type Unit } from "../support/fleet.ts";
+import { eachWithServer } from "../support/hooks.ts";
 import { Random } from "../support/random.ts";
-import { RealServer } from "../support/real-server.ts";
+import type { RealServer } from "../support/real-server.ts";
 import { digestOfText, wholeTimeline } from "../support/recorder.ts";
 import type { Heard, Stay } from "../support/wire-tap.ts";
 
@@ -25,20 +26,20 @@ const CONVERSATIONS = 4;
 /** How many of the devices are processes of their own. */
 const APART = 3;
 
-const random = new Random(SEED);
-/** Frames are drawn for apart from steps: their number is not the same from run to run. */
-const weather = new Random(SEED + 1);
+let random: Random;
 let server: RealServer;
 let fleet: Fleet;
+/** What happened, by kind. */
+let tally: Record<string, number>;
 
-beforeAll(async () => {
-  server = await RealServer.start();
-  fleet = new Fleet(server.url, weather);
+eachWithServer((its) => {
+  server = its;
+  random = new Random(SEED);
+  tally = {};
+  // Frames are drawn for apart from steps: their number is not the same from run to run
+  fleet = new Fleet(server.url, new Random(SEED + 1));
 });
-afterAll(async () => {
-  await fleet.dispose();
-  await server.dispose();
-});
+afterEach(() => fleet?.dispose());
 
 interface Room {
   readonly id: ConversationId;
@@ -52,8 +53,6 @@ const isIn = (unit: Unit, id: ConversationId): boolean =>
 
 const apart = (): Unit[] => fleet.ready.filter((unit) => unit.apart);
 
-/** What happened, by kind. */
-const tally: Record<string, number> = {};
 function count(what: string): void {
   tally[what] = (tally[what] ?? 0) + 1;
 }

@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { watch } from "node:fs";
 import { expect, test } from "vitest";
 import type { Engine } from "../../client/engine/view.ts";
-import { allWithProfiles } from "../support/hooks.ts";
+import { eachWithProfiles } from "../support/hooks.ts";
 import type { Profiles } from "../support/profiles.ts";
 import { Random } from "../support/random.ts";
 import type { RealServer } from "../support/real-server.ts";
@@ -14,7 +14,7 @@ const random = new Random(SEED);
 let server: RealServer;
 let profiles: Profiles;
 
-allWithProfiles((all, its) => {
+eachWithProfiles((all, its) => {
   profiles = all;
   server = its;
 });

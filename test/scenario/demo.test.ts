@@ -2,26 +2,19 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
-import { Profiles } from "../support/profiles.ts";
-import { RealServer } from "../support/real-server.ts";
+import { expect, onTestFinished, test } from "vitest";
+import { eachWithProfiles } from "../support/hooks.ts";
+import type { Profiles } from "../support/profiles.ts";
+import type { RealServer } from "../support/real-server.ts";
 
 const DEMO = join(import.meta.dirname, "../../scripts/demo.ts");
 
 let server: RealServer;
 let profiles: Profiles;
 
-beforeAll(async () => {
-  server = await RealServer.start();
-});
-beforeEach(() => {
-  profiles = new Profiles();
-});
-afterEach(async () => {
-  await profiles.dispose();
-});
-afterAll(async () => {
-  await server.dispose();
+eachWithProfiles((fresh, its) => {
+  profiles = fresh;
+  server = its;
 });
 
 function startDemo(...args: string[]) {

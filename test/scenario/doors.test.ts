@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type * as v from "valibot";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, describe, expect, test } from "vitest";
 import { openSqliteStore } from "../../client/cli/store-sqlite.ts";
 import { join as enter, signUp } from "../../client/engine/account.ts";
 import { type Api, createApi, createDoor, type TokenAnswer } from "../../client/engine/api.ts";
@@ -17,9 +17,10 @@ import { createTokens, type Tokens } from "../../client/engine/token.ts";
 import { MailboxServerFrame, ServerFrame } from "../../schemas/frames.ts";
 import { type ConversationId, newId } from "../../schemas/ids.ts";
 import { DEFAULT_POLICY } from "../../schemas/policy.ts";
+import { eachWithServer } from "../support/hooks.ts";
 import { Queue } from "../support/loopback.ts";
 import { ManualClock } from "../support/manual-clock.ts";
-import { RealServer } from "../support/real-server.ts";
+import type { RealServer } from "../support/real-server.ts";
 
 interface Person {
   readonly account: AccountRecord;
@@ -30,13 +31,10 @@ interface Person {
 const folder = mkdtempSync(join(tmpdir(), "kuvert-doors-"));
 let server: RealServer;
 let profiles = 0;
-beforeAll(async () => {
-  server = await RealServer.start();
+eachWithServer((its) => {
+  server = its;
 });
-afterAll(async () => {
-  await server?.dispose();
-  rmSync(folder, { recursive: true });
-});
+afterAll(() => rmSync(folder, { recursive: true }));
 
 type Entry = (means: Parameters<typeof signUp>[0]) => Promise<{ account: AccountRecord; token: TokenAnswer }>;
 

@@ -1,24 +1,31 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { Profiles } from "../support/profiles.ts";
-import { RealServer } from "../support/real-server.ts";
+import { expect, test } from "vitest";
+import { rememberServer } from "../../client/cli/profile.ts";
+import { eachWithProfiles } from "../support/hooks.ts";
+import type { Profiles } from "../support/profiles.ts";
+import type { RealServer } from "../support/real-server.ts";
 import { readLogs } from "../support/server-files.ts";
 
 let server: RealServer;
 let profiles: Profiles;
 
-beforeAll(async () => {
-  profiles = new Profiles();
-  server = await RealServer.start();
-  await profiles.objects("eva", ["signup", "--organisation", "K", "--name", "Eva", "--server", server.url]);
-  const [invite] = await profiles.objects("eva", ["invite"]);
-  await profiles.objects("jan", ["join", String(invite?.link), "--name", "Jan"]);
-  await profiles.objects("eva", ["create", "--title", "Kasse", "Jan"]);
-});
-afterAll(async () => {
-  await profiles.dispose();
-  await server.dispose();
+eachWithProfiles(async (fresh, its) => {
+  profiles = fresh;
+  server = its;
+  const [eva, jan] = [await profiles.open("eva", server.url), await profiles.open("jan", server.url)];
+  await eva.signUp({ organisation: "K", name: "Eva", deviceName: "test" });
+  const link = await eva.invite({ role: "member", uses: 1, expiresIn: 3_600_000 });
+  await jan.join({ link, name: "Jan", deviceName: "test" });
+  await eva.settled(45_000);
+  const { account } = jan.snapshot();
+  if (account === null) throw new Error("no account");
+  await eva.create({ title: "Kasse", members: [account.member.id] });
+  for (const engine of [eva, jan]) {
+    await engine.settled(45_000);
+    await profiles.close(engine);
+  }
+  for (const name of ["eva", "jan"]) rememberServer(profiles.of(name), server.url);
 });
 
 async function texts(name: string): Promise<unknown[]> {
@@ -66,7 +73,6 @@ test("N15: a token the server no longer takes is replaced without a word", async
 });
 
 test("X21, X22: a timer that ran out while the server was dead fires after the restart", async () => {
-  const before = await texts("eva");
   const [stays] = await profiles.objects("eva", ["send", "Kasse", "bleibt"]);
   const [timed] = await profiles.objects("eva", ["send", "Kasse", "vergeht", "--expires", "10s"]);
   await server.kill();
@@ -81,6 +87,6 @@ test("X21, X22: a timer that ran out while the server was dead fires after the r
   await server.start();
   await expect.poll(held, { interval: 100 }).not.toContain(timed?.key);
   expect(held()).toContain(stays?.key);
-  expect(await texts("jan")).toEqual([...before, "bleibt"]);
-  expect(await texts("eva")).toEqual([...before, "bleibt"]);
+  expect(await texts("jan")).toEqual(["bleibt"]);
+  expect(await texts("eva")).toEqual(["bleibt"]);
 });

@@ -28,6 +28,7 @@ export interface Outcome {
 export class Profiles {
   readonly folder = mkdtempSync(join(tmpdir(), "kuvert-profiles-"));
   readonly #engines = new Set<Engine>();
+  readonly #running = new Set<ChildProcess>();
 
   /** The folder of one profile; an absolute path is one already. */
   of(name: string): string {
@@ -49,7 +50,7 @@ export class Profiles {
 
   /** Starts a `kuvert` process on a profile and hands it over while it runs. */
   spawn(name: string, args: readonly string[], env: Record<string, string> = {}): ChildProcess {
-    return spawn(
+    const child = spawn(
       process.execPath,
       ["--disable-warning=ExperimentalWarning", MAIN, "--profile", this.of(name), ...args],
       {
@@ -57,6 +58,9 @@ export class Profiles {
         stdio: ["pipe", "pipe", "pipe"],
       },
     );
+    this.#running.add(child);
+    child.once("exit", () => this.#running.delete(child));
+    return child;
   }
 
   /** Runs a `kuvert` command on a profile to its end. */
@@ -73,9 +77,11 @@ export class Profiles {
     return objects;
   }
 
-  /** Closes every engine and deletes every profile. */
+  /** Closes every engine, kills every process that still runs, and deletes every profile. */
   async dispose(): Promise<void> {
-    await Promise.all([...this.#engines].map((engine) => this.close(engine)));
+    const ends = [...this.#running].map((child) => once(child, "exit"));
+    for (const child of this.#running) child.kill("SIGKILL");
+    await Promise.all([...ends, ...[...this.#engines].map((engine) => this.close(engine))]);
     rmSync(this.folder, { recursive: true, force: true });
   }
 }

@@ -41,8 +41,10 @@ export function readLogs(state: string): readonly (readonly StoredRow[])[] {
 }
 
 function readLog(path: string): readonly StoredRow[] {
-  const database = new DatabaseSync(path, { readOnly: true });
+  // A server that runs may be tidying up, and writes on between two queries
+  const database = new DatabaseSync(path, { readOnly: true, timeout: 10_000 });
   try {
+    database.exec("BEGIN");
     const tables = database.prepare("SELECT count(*) AS n FROM sqlite_master WHERE name = 'log_head'").get();
     if (tables?.n !== 1) return [];
     const base = Number(database.prepare("SELECT base_seq FROM log_head").get()?.base_seq);

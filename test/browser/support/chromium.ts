@@ -28,6 +28,11 @@ export async function openProfile(browser: Browser, options: BrowserContextOptio
   return context;
 }
 
+/** Closes what a test, or a try of one, has left open. */
+export async function closeProfiles(browser: Browser): Promise<void> {
+  for (const context of browser.contexts()) await context.close();
+}
+
 /** Gathers what a profile's pages and workers complain about: errors, warnings, and breaches of the content policy. */
 export function gatherComplaints(context: BrowserContext): string[] {
   const complaints: string[] = [];

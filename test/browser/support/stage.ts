@@ -4,9 +4,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
-import { afterAll, beforeAll, expect } from "vitest";
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { type ServeOptions, type Server, serve } from "../../../scripts/server.ts";
-import { launch, openProfile } from "./chromium.ts";
+import { closeProfiles, launch, openProfile } from "./chromium.ts";
 import { Person } from "./person.ts";
 
 export interface Stage {
@@ -29,6 +29,7 @@ export function setStage(name: string, options: Partial<ServeOptions> = {}): Sta
     server = await serve({ port: 0, state, requestsPerMinute: 10_000, quiet: true, ...options });
     browser = await launch();
   });
+  afterEach(() => closeProfiles(browser));
   afterAll(async () => {
     await browser?.close();
     await server?.stop();
