@@ -44,6 +44,8 @@ export class Safekeeping {
   #backup: SafekeepingView["backup"];
   #running: Promise<void> | null = null;
   #cancel: (() => void) | null = null;
+  /** Something has changed since the last run began. */
+  #isStale = false;
   #failures = 0;
   #closed = false;
   /** The member has a phrase that this device does not know. */
@@ -114,6 +116,7 @@ export class Safekeeping {
   /** Something that belongs into the backup has changed. */
   note(): void {
     if (this.#phrase === undefined || this.#closed) return;
+    this.#isStale = true;
     if (this.#backup === "current") this.#become("waiting");
     if (this.#running === null) this.#arm(CALM);
   }
@@ -143,8 +146,8 @@ export class Safekeeping {
   async #run(): Promise<void> {
     const phrase = this.#phrase;
     if (phrase === undefined || this.#closed) return;
-    // A change from now on may come too late for this run
-    this.#become("current");
+    // A change from now on may come too late for this one
+    this.#isStale = false;
     try {
       const enrolled = await this.#enrolment.enrolled();
       if (enrolled?.lookup !== phrase.lookup) return await this.#forget(enrolled !== null);
@@ -157,7 +160,7 @@ export class Safekeeping {
       this.#failures = 0;
       if (outcome.kind === "kept_elsewhere") this.#become("elsewhere");
       else if (outcome.kind === "rolled_back" || outcome.kind === "unreadable") this.#become("distrusted");
-      else if (outcome.kind === "contested") this.#become("waiting");
+      else this.#become(outcome.kind === "contested" || this.#isStale ? "waiting" : "current");
     } catch (error) {
       this.#options.fault(error);
       this.#failures += 1;

@@ -4,6 +4,7 @@
 import type { Locator } from "playwright-core";
 import { expect, test } from "vitest";
 import { Authenticator } from "./support/authenticator.ts";
+import { BACKUP_WAITS } from "./support/chromium.ts";
 import type { Person } from "./support/person.ts";
 import { setStage } from "./support/stage.ts";
 
@@ -11,10 +12,8 @@ const stage = setStage("passkeys");
 const { arrive } = stage;
 
 async function leaveAll(people: readonly Person[]): Promise<void> {
-  // Chromium reports every answer above 399 by itself
-  const complaints = people.flatMap((person) => person.complaints).filter((each) => !/status of 404/.test(each));
-  for (const { context } of people) await context.close();
-  expect(complaints).toEqual([]);
+  for (const person of people) person.forgive(404);
+  await stage.leaveAll(people);
 }
 
 const sectionOf = ({ page }: Person): Locator => page.getByRole("region", { name: "Passkeys" });
@@ -28,7 +27,7 @@ async function makeWords({ page }: Person): Promise<readonly string[]> {
   await sheet.locator(".words li").first().waitFor();
   const words = await sheet.locator(".words li").allTextContents();
   await sheet.getByRole("button", { name: "Schließen" }).click();
-  await recovery.getByText("Die verschlüsselte Sicherung ist aktuell.").waitFor();
+  await recovery.getByText("Die verschlüsselte Sicherung ist aktuell.").waitFor({ timeout: BACKUP_WAITS });
   return words;
 }
 
@@ -51,7 +50,9 @@ async function tryRecovering({ page }: Person): Promise<void> {
   await page.getByRole("button", { name: "Mit Passkey wiederherstellen" }).click();
 }
 
-test("G13: a passkey brings everything back into an empty browser without a word typed", async () => {
+test("G13: a passkey brings everything back into an empty browser without a word typed", {
+  timeout: 240_000,
+}, async () => {
   const [anna, ben] = [await arrive(), await arrive()];
   await anna.signUp(stage.named, "Bäckerei Sommer", "Anna Sommer");
   await ben.join(await anna.invite("1 Person"), "Ben Aydın");
@@ -79,7 +80,9 @@ test("G13: a passkey brings everything back into an empty browser without a word
   await leaveAll([anna, ben]);
 });
 
-test("G14: where an authenticator has no PRF, making and using a passkey say so and offer the words; nothing of it stays", async () => {
+test("G14: where an authenticator has no PRF, making and using a passkey say so and offer the words; nothing of it stays", {
+  timeout: 240_000,
+}, async () => {
   const anna = await arrive();
   await anna.signUp(stage.named, "Imkerei Holm", "Anna Holm");
   const plain = await Authenticator.at(anna.page, { hasPrf: false });
@@ -122,7 +125,9 @@ async function tryRecoveringWithout(anna: Person, other: Person): Promise<void> 
   await other.page.getByText(/es fehlt die Erweiterung PRF\)\. Geben Sie bitte Ihre 24 Wörter ein/).waitFor();
 }
 
-test("G15: passkeys are listed and removed; a removed one opens nothing any more and says so", async () => {
+test("G15: passkeys are listed and removed; a removed one opens nothing any more and says so", {
+  timeout: 240_000,
+}, async () => {
   const anna = await arrive();
   await anna.signUp(stage.named, "Mühle Kern", "Anna Kern");
   const authenticator = await Authenticator.at(anna.page, { hasPrf: true });

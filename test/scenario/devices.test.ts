@@ -157,6 +157,14 @@ describe("safekeeping", () => {
     const { safekeeping, clock, faults } = await safekeepingOf(anna);
     const words = await safekeeping.words();
     clock.advance(60_000);
+    const running = safekeeping.run();
+    expect(safekeeping.state.backup).toBe("waiting");
+    await running;
+    expect(safekeeping.state.backup).toBe("current");
+    const overtaken = safekeeping.run();
+    safekeeping.note();
+    await overtaken;
+    expect(safekeeping.state.backup).toBe("waiting");
     await safekeeping.run();
     expect(safekeeping.state.backup).toBe("current");
     await bert.engine.send(id, "Nachzügler");

@@ -365,7 +365,9 @@ describe("a member who lost everything", () => {
     await carl.engine.send(id, "Willkommen zurück");
     await again.shows(id, ["Willkommen zurück"]);
     await carl.shows(id, ["vorher", "Willkommen zurück"]);
-    expect(anna.engine.snapshot().conversations[0]?.held).toEqual({ reason: "changed", members: [again.id] });
+    await expect
+      .poll(() => anna.engine.snapshot().conversations[0]?.held)
+      .toEqual({ reason: "changed", members: [again.id] });
     expect((await anna.lines(id)).find(({ body }) => body.kind === "text" && body.text.startsWith("Bist"))?.state).toBe(
       "waiting",
     );

@@ -13,6 +13,8 @@ const SILENT = ["--disable-quic", "--disable-background-networking", "--disable-
 export const QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", ...SILENT];
 /** How long a page waits for what is to come, in ms. */
 export const WAITS = 30_000;
+/** How long for a backup that something has changed under: the next one is a minute later. In ms. */
+export const BACKUP_WAITS = 100_000;
 
 export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: CHROMIUM, args: QUIET });
