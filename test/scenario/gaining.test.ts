@@ -1,5 +1,6 @@
 // Gaining devices as people do it, over the engine's own interface and the command line, against a real server.
 
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -656,13 +657,17 @@ describe("command line", () => {
   });
   afterEach(() => profiles.dispose());
   const at = (args: string[]) => [...args, "--server", server.url];
+  /** What a command prints, one object at a time. */
+  const linesOf = ({ stdout }: ChildProcess) => {
+    const lines = createInterface({ input: stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
+    return async (): Promise<Record<string, string>> => JSON.parse((await lines.next()).value ?? "{}");
+  };
 
   test("L40: kuvert link on both sides, with the digits compared, and rename-device", async () => {
     await profiles.objects("anna", at(["signup", "--organisation", "Mühle", "--name", "Anna"]));
     const showing = profiles.spawn("anna", ["link", "--json"]);
     const closed = once(showing, "close");
-    const lines = createInterface({ input: showing.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]();
-    const next = async (): Promise<Record<string, string>> => JSON.parse((await lines.next()).value ?? "{}");
+    const next = linesOf(showing);
     const { address = "", code = "" } = await next();
     expect(address).toBe(`${server.url}/link#${code}`);
     const entering = outcome(profiles.spawn("phone", ["link", address, "--device", "Telefon", "--json"]));
@@ -680,6 +685,32 @@ describe("command line", () => {
     const names = (await profiles.objects("anna", ["devices"])).map(({ name }) => name);
     expect(names).toHaveLength(2);
     expect(names).toContain("Theke");
+  });
+
+  test("S38, L40: kuvert link CODE that was killed before the yes goes on when it is called again", async () => {
+    await profiles.objects("anna", at(["signup", "--organisation", "Mühle", "--name", "Anna"]));
+    const showing = profiles.spawn("anna", ["link", "--json"]);
+    const closed = once(showing, "close");
+    const shows = linesOf(showing);
+    const { code = "" } = await shows();
+    const killed = profiles.spawn("phone", at(["link", code, "--json"]));
+    const { digits } = await linesOf(killed)();
+    const gone = once(killed, "close");
+    killed.kill("SIGKILL");
+    await gone;
+    const again = profiles.spawn("phone", ["link", code, "--json"]);
+    const ended = outcome(again);
+    expect((await shows()).digits).toBe(digits);
+    showing.stdin?.end("y\n");
+    expect(await ended).toMatchObject({
+      code: 0,
+      err: "",
+      objects: [
+        { type: "link_entered", digits },
+        { type: "account", member: { name: "Anna" } },
+      ],
+    });
+    expect(await closed).toEqual([0, null]);
   });
 
   test("L41: kuvert recovery shows the words until three are entered again; kuvert recover comes back with them", async () => {
