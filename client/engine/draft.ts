@@ -74,6 +74,11 @@ export class Draft {
     if (message.expiresAt !== null) this.#note({ table: "messages", key, at: message.expiresAt });
   }
 
+  /** Takes out the first line of a seq. */
+  erase(seq: number): void {
+    this.batch.delete("messages", messageKey(this.record.id, seq, 0));
+  }
+
   /** Adds a line that no envelope stands for, after all those up to the cursor. */
   remark(body: Notice, { from, at }: Pick<MessageRecord, "from" | "at">): void {
     const { id, kind, cursor: seq } = this.record;

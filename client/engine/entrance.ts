@@ -70,9 +70,7 @@ export async function enter(
     kind: kindOf(record, members),
     activeAt: surroundings.time.now(),
   });
-  // What was missed is read after all
-  const { line } = record.outside ?? {};
-  if (line?.seq === item.seq) draft.line({ ...line, from: null, body: { kind: "renewed" }, expiresAt: null });
+  readAfterAll(draft, { item, before: record });
   tell(draft, { item, before: record, goesOn, me, by: joined.by.member, at: surroundings.time.now() });
   draft.missed = true;
   draft.afterwards(() => {
@@ -80,6 +78,14 @@ export async function enter(
   });
   await ledger.save(draft);
   return "in";
+}
+
+/** What was missed of the generation this welcome is to is read now: nothing is said to be missing there. */
+function readAfterAll(draft: Draft, { item, before }: { item: WelcomeItem; before: ConversationRecord }): void {
+  const { line, missedAt = null } = before.outside ?? {};
+  if (line === undefined || line.seq !== item.seq) return;
+  if (missedAt !== null) draft.erase(missedAt);
+  draft.line({ ...line, from: null, body: { kind: "renewed" }, expiresAt: null });
 }
 
 /** Says who has come: this device's member, unless it never was away, and whoever is new to it in a generation that it goes on in. */

@@ -55,7 +55,7 @@ export async function takeIn(draft: Draft, envelope: Envelope, reading: Reading)
   }
   const isOwnReturn = isWayBack(own?.wish) && own?.sealed != null && equalBytes(own.sealed.bytes, bytes);
   if (draft.group === null || (draft.record.lost && !isOwnReturn)) {
-    if (peek(bytes)?.kind === "application") miss(draft);
+    if (peek(bytes)?.kind === "application") miss(draft, envelope);
     return "taken";
   }
   const outcome = reading.opened.get(envelope.seq) ?? (await openOne(draft, envelope, reading.quarantined));
@@ -64,12 +64,13 @@ export async function takeIn(draft: Draft, envelope: Envelope, reading: Reading)
   return weigh(draft, { outcome, envelope, own, reading });
 }
 
-/** Something was said in a generation this device is not in: the line about its beginning says so in its place. */
-function miss(draft: Draft): void {
+/** Something was said in a generation this device is not in: what says so takes the place of the line about its beginning. */
+function miss(draft: Draft, envelope: Envelope): void {
   const { outside } = draft.record;
-  if (outside == null || outside.isTold) return;
-  draft.line({ ...outside.line, from: null, body: { kind: "missed" }, expiresAt: null });
-  draft.set({ outside: { ...outside, isTold: true } });
+  if (outside == null || outside.missedAt !== null) return;
+  draft.erase(outside.line.seq);
+  notice(draft, envelope, { from: null, body: { kind: "missed" } });
+  draft.set({ outside: { ...outside, missedAt: envelope.seq } });
 }
 
 async function openOne(draft: Draft, { bytes, acceptedAt }: Envelope, quarantined: boolean): Promise<Outcome> {

@@ -49,10 +49,13 @@ export interface Successor {
   readonly hash: Bytes;
 }
 
-/** That a generation began which this device is not in. `line`: what says so; `isTold`: it says by now that something may be missing. */
+/**
+ * That a generation began which this device is not in. `line`: what says so; `missedAt`: the seq of the line that stands in its place and says that
+ * something may be missing, null while there is none.
+ */
 export interface Outside {
   readonly line: Pick<MessageRecord, "key" | "seq" | "at">;
-  readonly isTold: boolean;
+  readonly missedAt: number | null;
 }
 
 export interface ConversationRecord {

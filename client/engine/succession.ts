@@ -80,10 +80,10 @@ export async function lay(
 /** One line for a generation this device is not in; none where the last one says already that something may be missing from there on. */
 function stayOutside(draft: Draft, envelope: Envelope): void {
   draft.set({ lost: true });
-  if (draft.record.outside?.isTold === true) return;
+  if (draft.record.outside?.missedAt != null) return;
   const { id, seq, acceptedAt: at } = envelope;
   show(draft, envelope, { kind: "renewed" });
-  draft.set({ outside: { line: { key: `${toBase64url(id)}.renewed`, seq, at }, isTold: false } });
+  draft.set({ outside: { line: { key: `${toBase64url(id)}.renewed`, seq, at }, missedAt: null } });
 }
 
 function show(draft: Draft, { id, seq, acceptedAt: at }: Envelope, body: Notice): void {
