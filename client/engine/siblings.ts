@@ -126,8 +126,6 @@ export class Siblings {
   async start(conversations: Conversations): Promise<void> {
     this.#conversations = conversations;
     await this.layOver();
-    this.#watchMutes();
-    this.#look(CALM);
   }
 
   /** The conversation the devices meet in. */
@@ -317,6 +315,8 @@ export class Siblings {
       }
     }
     this.#watchMutes();
+    // The one to meet in may have been among what is new
+    this.#look(CALM);
   }
 
   /** Says so when the next mute has ended. */

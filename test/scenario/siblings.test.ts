@@ -93,6 +93,20 @@ describe("devices of one member", () => {
     expect([...anna.faults, ...bert.faults, ...phone.faults]).toEqual([]);
   });
 
+  test("G25: who is let into the meeting while it is open asks the others, and has then nothing left to tell", async () => {
+    for (const name of ["Anna", "Bert", "Carl"]) {
+      const [first] = (await company.found(name)) as [Person];
+      const phone = await company.link(first, `${name}s Phone`);
+      // So it is the other device that founds it, mostly, and this one comes in by a welcome
+      await first.close();
+      await phone.settled();
+      await first.open();
+      await first.settled();
+      await meet(first, phone);
+      expect([...first.faults, ...phone.faults]).toEqual([]);
+    }
+  });
+
   test("G20: many readings in a row are told in few messages, and the last one before a device is closed", async () => {
     const { anna, bert, id } = await company.pair();
     const phone = await company.link(anna, "Phone");
