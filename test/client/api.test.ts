@@ -7,6 +7,7 @@ import { toBase64url } from "../../schemas/bytes.ts";
 import {
   type ConversationId,
   type DeviceId,
+  type GrantId,
   type InviteId,
   type MemberId,
   newId,
@@ -43,6 +44,7 @@ const deviceSummary = {
   kind: "phone",
   revokedAt: null,
   lockedOut: false,
+  admittedBy: newId<GrantId>(),
 };
 const inviteSummary = {
   id: invite,
