@@ -143,6 +143,8 @@ export async function stalled(running: Running, company: Company): Promise<Figur
   const memory = residentKib(running.workerdPid);
   for (const peer of ill.all.slice(90)) peer.stall();
   await pace({ peers: ill.others, rate: STALLING.rate, seconds: STALLING.seconds });
+  // As much as before went to as many: what is more is what waits for those who do not read
+  const grown = residentKib(running.workerdPid) - memory;
   const without: number[] = [];
   const within: number[] = [];
   for (let pair = 0; pair < WINDOWS.pairs; pair++) {
@@ -154,7 +156,6 @@ export async function stalled(running: Running, company: Company): Promise<Figur
       p99s.push((await pace({ peers, rate: STALLING.rate, seconds: WINDOWS.seconds })).p99);
     }
   }
-  const grown = residentKib(running.workerdPid) - memory;
   closeAll([...well.all, ...ill.all]);
   const change = 100 * (median(within) / median(without) - 1);
   return [

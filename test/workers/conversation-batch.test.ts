@@ -73,6 +73,22 @@ test("O11: where writes take long one after the other, the next waits as long fo
   }
 });
 
+test("O11: eight that wait are company enough, however long writes take", async () => {
+  const { batch, flushed, durable } = idle();
+  for (const item of [1, 2]) {
+    batch.add(item, 10);
+    await vi.advanceTimersByTimeAsync(150);
+    await durable();
+    await vi.advanceTimersByTimeAsync(item === 1 ? WINDOW : 0);
+  }
+  for (let item = 3; item < 10; item++) batch.add(item, 10);
+  await vi.advanceTimersByTimeAsync(WINDOW);
+  expect(flushed).toEqual([[1], [2]]);
+  batch.add(10, 10);
+  expect(flushed).toEqual([[1], [2], [3, 4, 5, 6, 7, 8, 9, 10]]);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
 test("O11: a hundred, or 128 KiB, do not wait for anything", () => {
   const { batch, flushed } = idle();
   for (let item = 0; item < 102; item++) batch.add(item, 10);

@@ -3,8 +3,9 @@
 /** Half a flow-control window, so that a device that confirms every frame is never behind. */
 const FULL_ITEMS = 100;
 const FULL_BYTES = 128 * 1024;
-/** However long writes take, nobody waits longer than this for company, in ms. */
+/** However long writes take, nobody waits longer than this for company, in ms; and so many are company enough. */
 const LONGEST = 200;
+const ENOUGH = 8;
 
 interface Options<Item> {
   /** Decides over items, and writes. */
@@ -17,8 +18,8 @@ interface Options<Item> {
 
 /**
  * Collects items while the object is busy; an item that comes to an idle object is passed on at once. No timer runs while nothing waits.
- * The longer writes take to become durable, the longer the next one waits for company: where many objects share a disk, fewer and larger
- * writes serve everybody sooner.
+ * The longer writes take to become durable, the longer a few wait for company: where many objects share a disk, fewer and larger writes
+ * serve everybody sooner.
  */
 export class Batch<Item> {
   readonly #options: Options<Item>;
@@ -39,13 +40,15 @@ export class Batch<Item> {
     this.#waiting.push(item);
     this.#bytes += bytes;
     if (this.#waiting.length >= FULL_ITEMS || this.#bytes >= FULL_BYTES) this.flush();
-    else this.#schedule();
+    else {
+      if (this.#waiting.length === ENOUGH) this.#callOff();
+      this.#schedule();
+    }
   }
 
   /** Passes on everything that waits, now. */
   flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#callOff();
     if (this.#waiting.length === 0) return;
     const items = this.#waiting;
     this.#waiting = [];
@@ -68,9 +71,15 @@ export class Batch<Item> {
     if (this.#waiting.length > 0) this.#schedule();
   }
 
+  #callOff(): void {
+    clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
   #schedule(): void {
     if (this.#timer !== null || this.#writing > 0) return;
-    const window = Math.max(this.#options.window(), Math.min(...this.#took, LONGEST));
+    const longer = this.#waiting.length < ENOUGH ? Math.min(...this.#took, LONGEST) : 0;
+    const window = Math.max(this.#options.window(), longer);
     const wait = this.#durableAt + window - Date.now();
     // A clock that was set back must not make anybody wait
     if (wait <= 0 || wait > window) this.flush();
