@@ -74,6 +74,7 @@ const SCREENS: readonly Screen[] = [
   { name: "group", path: `/c/${TEAM}?scene=busy`, shows: ["Neue Nachrichten", "New messages"] },
   { name: "direct", path: `/c/${BEN}?scene=busy`, shows: ["Nicht gesendet", "Not sent"] },
   { name: "people", path: `/c/${TEAM}/people?scene=busy`, shows: ["Unterhaltung verlassen", "Leave conversation"] },
+  { name: "entering", path: "/link?scene=entering", shows: ["Ziffern vergleichen", "Compare the digits"] },
   {
     name: "arriving",
     path: "/?scene=arriving",

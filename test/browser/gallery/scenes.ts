@@ -231,6 +231,7 @@ const SNAPSHOTS: Readonly<Record<string, Snapshot>> = {
       { id: "forked", kind: "forked", member: null, at: now },
     ],
   },
+  entering: { ...fresh, linking: { kind: "entering" } },
   arriving: { ...fresh, linking: { kind: "arriving", done: 0, total: 0 } },
   connecting: { ...ready, connection: "connecting" },
   loading: { ...fresh, phase: "loading" },
