@@ -149,6 +149,8 @@ async function restoreBrowser(cast: Cast): Promise<Figure[]> {
   const words = await member.recoveryWords();
   await fill(cast);
   await member.backUp();
+  // What has changed meanwhile needs another run
+  if (member.snapshot().safekeeping?.backup === "waiting") await member.backUp();
   if (member.snapshot().safekeeping?.backup !== "current") throw new Error("no backup was made");
   const profile = await openProfile(browser);
   const tab = await profile.newPage();
