@@ -18,7 +18,7 @@ export default defineConfig({
     format: "es",
     // What the engine needs at once is one file: each further one would be asked for only when the worker runs
     rolldownOptions: {
-      output: { codeSplitting: { groups: [{ name: "worker", test: /client\/ui\/worker\.ts$|rolldown\/runtime/ }] } },
+      output: { codeSplitting: { groups: [{ name: "worker", test: /client\/ui\/worker\.ts$/ }] } },
     },
   },
   build: {

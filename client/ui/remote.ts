@@ -108,24 +108,23 @@ const METHODS: Readonly<Record<Method, true>> = {
 };
 
 /** Calls that wait for their answer. What is called before anything is heard of the engine is asked once it runs, and refused where it does not. */
-function createCalls(port: Port) {
+function createCalls(port: Port, where: () => Place) {
   const waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: Refusal) => void }>();
   const early: FromPage[] = [];
-  let isHere: boolean | null = null;
   let lastId = 0;
   return {
     call: (method: Method | keyof LockCalls, input: readonly unknown[]): Promise<unknown> =>
       new Promise((resolve, reject) => {
-        if (isHere === false) return reject(new Refusal("unavailable"));
+        const place = where();
+        if (place !== "here" && place !== "starting") return reject(new Refusal("unavailable"));
         lastId += 1;
         waiting.set(lastId, { resolve, reject });
         const call = { type: "call", id: lastId, method, input } as const;
-        if (isHere) port.postMessage(call);
+        if (place === "here") port.postMessage(call);
         else early.push(call);
       }),
     /** The engine runs. */
     begin: (): void => {
-      isHere = true;
       for (const call of early.splice(0)) port.postMessage(call);
     },
     answer: (answer: Answer): void => {
@@ -136,7 +135,6 @@ function createCalls(port: Port) {
     },
     /** The engine went away: nothing in flight will be answered. */
     abandon: (): void => {
-      isHere = false;
       early.splice(0);
       for (const { reject } of waiting.values()) reject(new Refusal("unavailable"));
       waiting.clear();
@@ -146,7 +144,7 @@ function createCalls(port: Port) {
 
 /** Speaks to the worker behind `port`; its engine's snapshot is `loading` until the first one arrives. */
 export function createRemote(port: Port): Remote {
-  const calls = createCalls(port);
+  const calls = createCalls(port, () => place);
   const listeners = new Set<(event: EngineEvent) => void>();
   const placeListeners = new Set<(place: Place) => void>();
   const lockListeners = new Set<() => void>();

@@ -1,13 +1,10 @@
-// Owns what crosses postMessage between the page and the engine's worker, and the name they share. Plain data only; no logic.
+// Owns what crosses postMessage between the page and the engine's worker. Plain data only; no logic.
 
 import type { RefusalCode, RefusalDetail } from "../../schemas/refusal.ts";
 import type { Opener } from "../engine/seal/keys.ts";
 import type { LockView, Seal } from "../engine/seal/seal.ts";
 import type { Gate } from "../engine/seal/unlock.ts";
 import type { Engine, EngineEvent, Snapshot } from "../engine/view.ts";
-
-/** The name of the browser's database, and of the lock on it. */
-export const PROFILE = "kuvert";
 
 /** What may be changed about the app lock while it is open. */
 export type LockCalls = Pick<Seal, "guard" | "unguard" | "setMinutes">;

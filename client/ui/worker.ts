@@ -13,7 +13,7 @@ import { sealStore } from "../engine/sealed-store.ts";
 import { openIndexedDbStore } from "../engine/store-indexeddb.ts";
 import type { Engine } from "../engine/view.ts";
 import { createPost } from "./post.ts";
-import { type FromPage, type FromWorker, type LockCalls, type Method, type Place, PROFILE } from "./wire.ts";
+import type { FromPage, FromWorker, LockCalls, Method, Place } from "./wire.ts";
 
 /** The part of a worker's global that is used here; the DOM library describes a page's. */
 interface WorkerScope {
@@ -21,6 +21,7 @@ interface WorkerScope {
   addEventListener(type: "message", listener: (event: { data: FromPage }) => void): void;
 }
 
+const NAME = "kuvert";
 const scope = globalThis as unknown as WorkerScope;
 const post = createPost((message) => scope.postMessage(message));
 const network = Object.assign(new EventTarget(), { navigator: { onLine: navigator.onLine } });
@@ -35,7 +36,7 @@ const tell = (place: Place): void => scope.postMessage({ type: "place", place })
 const tellLock = (): void => scope.postMessage({ type: "lock", lock: seal?.lock ?? null });
 
 async function openProfile(): Promise<ClosedProfile> {
-  profile = await openIndexedDbStore(PROFILE);
+  profile = await openIndexedDbStore(NAME);
   return profile;
 }
 
@@ -100,7 +101,7 @@ async function run(
 }
 
 const turns = takeTurns({
-  name: PROFILE,
+  name: NAME,
   serve,
   onElsewhere: () => tell("elsewhere"),
   onEnd: (error) => {
